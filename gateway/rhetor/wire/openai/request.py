@@ -1,0 +1,201 @@
+"""The body of a chat completions call → Request.
+
+https://platform.openai.com/docs/api-reference/chat/create (read 2026-11-20).
+What has no canonical form is named in `Request.unsaid`; a provider of the same
+language gets the original, so nothing of it is lost there. `fallbacks` is our
+own: models to try after the requested one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from rhetor.core.capability import Capability
+from rhetor.core.content import Json
+from rhetor.core.request import Chat, Original, Reasoning, Request, ResponseFormat, Tool, ToolChoice
+from rhetor.wire import fields
+from rhetor.wire.openai.conversation import read_messages
+from rhetor.wire.openai.vocabulary import NAME, read_cache
+
+_CHOICES = {
+    "auto": ToolChoice("auto"),
+    "none": ToolChoice("none"),
+    "required": ToolChoice("required"),
+    "any": ToolChoice("required"),  # Mistral's word
+}
+
+
+def parse_chat(body: bytes, headers: Mapping[str, str]) -> Request:
+    """The request; whoever makes the trip gives it its id.
+
+    Raises:
+        BadRequest: says which field is wrong and what was expected.
+    """
+    said = fields.parse_object(body)
+    unsaid = unknown(said, _SAID)
+    return Request(
+        id="",
+        capability=Capability.CHAT,
+        model=fields.text(said, "model"),
+        input=_chat(said, unsaid),
+        stream=fields.flag(said, "stream"),
+        stream_usage=_wants_usage(said, unsaid),
+        original=Original(NAME, body, said),
+        unsaid=tuple(unsaid),
+        fallbacks=fields.texts(said, "fallbacks"),
+    )
+
+
+def unknown(said: Json, known: frozenset[str]) -> list[str]:
+    """Top-level fields beyond the known ones that say something."""
+    return [key for key, value in said.items() if key not in known and value is not None]
+
+
+def _wants_usage(said: Json, unsaid: list[str]) -> bool:
+    options = fields.optional_mapping(said, "stream_options") or {}
+    unsaid += [f"stream_options.{key}" for key in options if key != "include_usage"]
+    return fields.flag(options, "include_usage", "stream_options")
+
+
+def _chat(said: Json, unsaid: list[str]) -> Chat:
+    settings = {
+        name: value
+        for key, (name, read) in _SETTINGS.items()
+        if key in said and (value := read(said, key, unsaid)) is not None
+    }
+    return Chat(messages=read_messages(said, unsaid), **settings)
+
+
+def _user(said: Json, key: str, unsaid: list[str]) -> str | None:
+    """Whom the caller acts for; a `safety_identifier`, its successor, that says something else is lost."""
+    user = fields.optional_text(said, key) or None
+    if user is not None and said.get("safety_identifier") not in (None, user):
+        unsaid.append("safety_identifier")
+    return user
+
+
+def _stop(said: Json, key: str, unsaid: list[str]) -> tuple[str, ...]:
+    stop = said[key]
+    return (stop,) if isinstance(stop, str) else fields.texts(said, key)
+
+
+def _reasoning(said: Json, key: str, unsaid: list[str]) -> Reasoning | None:
+    effort = fields.optional_text(said, key)
+    return None if effort is None else Reasoning(effort=effort, enabled=effort != "none")
+
+
+def _tools(said: Json, key: str, unsaid: list[str]) -> tuple[Tool, ...]:
+    tools = []
+    for tool, path in fields.objects(said, key):
+        kind = fields.text(tool, "type", path)
+        if kind == "function":
+            tools.append(_tool(tool, path))
+        else:
+            unsaid.append(f"{path}: {kind}")
+    return tuple(tools)
+
+
+def _tool(tool: Json, path: str) -> Tool:
+    function = fields.mapping(tool, "function", path)
+    where = fields.join(path, "function")
+    return Tool(
+        name=fields.text(function, "name", where),
+        description=fields.optional_text(function, "description", where),
+        schema=fields.optional_mapping(function, "parameters", where) or {},
+        strict=fields.optional_flag(function, "strict", where),
+        cache=read_cache(tool) or read_cache(function),
+    )
+
+
+def _tool_choice(said: Json, key: str, unsaid: list[str]) -> ToolChoice | None:
+    """A word or `{"type": "function", …}`; words and types that came later have no canonical form."""
+    choice = said[key]
+    if isinstance(choice, str):
+        if choice in _CHOICES:
+            return _CHOICES[choice]
+    elif choice is None:
+        return None
+    else:
+        wanted = fields.as_mapping(choice, "tool_choice")
+        if wanted.get("type") == "function":
+            function = fields.mapping(wanted, "function", "tool_choice")
+            return ToolChoice("named", fields.text(function, "name", "tool_choice.function"))
+    unsaid.append("tool_choice")
+    return None
+
+
+def _response_format(said: Json, key: str, unsaid: list[str]) -> ResponseFormat | None:
+    wanted = fields.optional_mapping(said, key)
+    if wanted is None:
+        return None
+    match fields.text(wanted, "type", "response_format"):
+        case "text":
+            return ResponseFormat("text")
+        case "json_object":
+            return ResponseFormat("json")
+        case "json_schema":
+            return _json_schema(fields.mapping(wanted, "json_schema", "response_format"))
+    unsaid.append("response_format")
+    return None
+
+
+def _json_schema(wanted: Json) -> ResponseFormat:
+    path = "response_format.json_schema"
+    return ResponseFormat(
+        "json_schema",
+        name=fields.optional_text(wanted, "name", path),
+        description=fields.optional_text(wanted, "description", path),
+        schema=fields.optional_mapping(wanted, "schema", path),
+        strict=fields.optional_flag(wanted, "strict", path),
+    )
+
+
+_Reader: TypeAlias = Callable[[Json, str, list[str]], Any]
+"""Reads a top-level field that is there; None when it says nothing. Gets the body, its key, and `unsaid`."""
+
+
+def _flag(said: Json, key: str, unsaid: list[str]) -> bool | None:
+    return fields.optional_flag(said, key)
+
+
+def _text(said: Json, key: str, unsaid: list[str]) -> str | None:
+    return fields.optional_text(said, key) or None
+
+
+def _number(said: Json, key: str, unsaid: list[str]) -> float | None:
+    return fields.optional_number(said, key)
+
+
+def _integer(said: Json, key: str, unsaid: list[str]) -> int | None:
+    return fields.optional_integer(said, key)
+
+
+def _positive(said: Json, key: str, unsaid: list[str]) -> int | None:
+    return fields.optional_integer(said, key, least=1)
+
+
+_SETTINGS: Mapping[str, tuple[str, _Reader]] = {
+    "tools": ("tools", _tools),
+    "tool_choice": ("tool_choice", _tool_choice),
+    "parallel_tool_calls": ("parallel_tool_calls", _flag),
+    "response_format": ("response_format", _response_format),
+    "max_tokens": ("max_tokens", _positive),
+    "max_completion_tokens": ("max_tokens", _positive),  # after the older name, which it overrules
+    "temperature": ("temperature", _number),
+    "top_p": ("top_p", _number),
+    "top_k": ("top_k", _integer),
+    "presence_penalty": ("presence_penalty", _number),
+    "frequency_penalty": ("frequency_penalty", _number),
+    "seed": ("seed", _integer),
+    "stop": ("stop", _stop),
+    "reasoning_effort": ("reasoning", _reasoning),
+    "logprobs": ("logprobs", _flag),
+    "top_logprobs": ("top_logprobs", _integer),
+    "n": ("choices", _positive),
+    "safety_identifier": ("end_user", _text),
+    "user": ("end_user", _user),
+}
+"""Key in the body → field of `Chat`, and how it is read."""
+_SAID = frozenset({"model", "messages", "stream", "stream_options", "fallbacks", *_SETTINGS})
+"""Fields with a canonical form; a value of theirs may still have none."""

@@ -1,0 +1,255 @@
+"""What callers of `/api/v1/chat` may say, in the spellings of both clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rhetor.core.content import Text
+from rhetor.core.errors import BadRequest, Code
+from rhetor.core.request import Chat, Message, Request, Role
+from rhetor.wire.tekton.ask import NAME_LIMIT, context_of, parse_chat
+
+MESSAGES = [{"role": "user", "content": "q"}]
+
+
+def ask(headers: dict[str, str] | None = None, **said: Any) -> Request:
+    return parse_chat(orjson.dumps({"messages": MESSAGES, **said}), headers or {})
+
+
+def chat_of(request: Request) -> Chat:
+    assert isinstance(request.input, Chat)
+    return request.input
+
+
+KNOBS: dict[str, Any] = {
+    "temperature": 0.0,
+    "max_tokens": 9,
+    "top_p": 0.5,
+    "top_k": 40,
+    "presence_penalty": 0.1,
+    "frequency_penalty": -0.1,
+    "seed": 7,
+}
+
+
+@pytest.mark.parametrize("name", KNOBS)
+def test_settings_stand_under_options_or_at_the_top(name: str) -> None:
+    value = KNOBS[name]
+
+    assert getattr(chat_of(ask(options={name: value})), name) == value
+    assert getattr(chat_of(ask(**{name: value})), name) == value
+
+
+def test_the_top_level_wins_over_options() -> None:
+    request = ask(temperature=0, options={"temperature": 0.9, "top_p": 0.5})
+
+    assert (chat_of(request).temperature, chat_of(request).top_p) == (0, 0.5)
+
+
+def test_nulls_say_nothing() -> None:
+    nulls = dict.fromkeys(
+        [*KNOBS, "stop", "stop_sequences", "timeout", "fallback_provider", "fallback_model"]
+    )
+    others = dict.fromkeys(["provider_id", "model_id", "model", "system_prompt", "context_id", "streaming"])
+
+    plain, nulled = ask(), ask(options=nulls, **nulls, **others)
+
+    assert (nulled.input, nulled.model, nulled.unsaid) == (plain.input, plain.model, ())
+    assert ask(options=None).input == plain.input
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"stop": "x"}, ("x",)),
+        ({"stop": ["x", "y"]}, ("x", "y")),
+        ({"stop_sequences": ["x"]}, ("x",)),
+        ({"options": {"stop_sequences": ["x"]}}, ("x",)),
+        ({"options": {"stop": ["x"], "stop_sequences": ["y"]}}, ("x",)),
+        ({"stop": [], "stop_sequences": ["y"]}, ("y",)),
+        ({"stop": ""}, ()),
+    ],
+)
+def test_stop_sequences_have_two_names(said: dict[str, Any], expected: tuple[str, ...]) -> None:
+    assert chat_of(ask(**said)).stop == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "model"),
+    [
+        ({}, ""),
+        ({"provider_id": "anthropic"}, "anthropic/"),
+        ({"provider_id": "anthropic", "model_id": "m"}, "anthropic/m"),
+        ({"provider_id": "anthropic", "model_id": ""}, "anthropic/"),
+        ({"provider_id": "anthropic", "model_id": "anthropic/m"}, "anthropic/m"),
+        ({"provider_id": "openrouter", "model_id": "anthropic/m"}, "openrouter/anthropic/m"),
+        ({"model_id": "m"}, "m"),
+        ({"model_id": "openai/m"}, "openai/m"),
+        ({"model": "m"}, "m"),
+        ({"model": "openai/m"}, "openai/m"),
+        ({"provider_id": "anthropic", "model": "openai/m"}, "openai/m"),
+        ({"provider_id": "anthropic", "model": "m"}, "anthropic/m"),
+        ({"options": {"provider": "openai", "model": "m"}}, "openai/m"),
+        ({"model_id": "top", "options": {"model_id": "nested"}}, "top"),
+        ({"provider_id": "rhetor", "model_id": "fast"}, "fast"),
+        ({"provider_id": "auto"}, ""),
+    ],
+)
+def test_a_model_travels_with_its_provider(said: dict[str, Any], model: str) -> None:
+    assert ask(**said).model == model
+
+
+@pytest.mark.parametrize(
+    ("options", "fallbacks"),
+    [
+        ({"fallback_provider": "openai", "fallback_model": "m"}, ("openai/m",)),
+        ({"fallback_model": "m"}, ("m",)),
+        ({"fallback_provider": "openai"}, ("openai/",)),
+        ({"fallback_provider": "openai", "fallback_model": None}, ("openai/",)),
+        ({"fallback_provider": None, "fallback_model": None}, ()),
+    ],
+)
+def test_a_fallback_is_a_model_to_try_next(options: dict[str, Any], fallbacks: tuple[str, ...]) -> None:
+    assert ask(options=options).fallbacks == fallbacks
+
+
+def test_the_system_prompt_becomes_the_leading_message() -> None:
+    messages = [{"role": "System", "content": "inside"}, {"role": "USER", "content": "q", "name": "ann"}]
+
+    request = ask(messages=messages, system_prompt="beside")
+
+    assert chat_of(request).messages == (
+        Message(Role.SYSTEM, (Text("beside"),)),
+        Message(Role.SYSTEM, (Text("inside"),)),
+        Message(Role.USER, (Text("q"),), "ann"),
+    )
+
+
+def test_what_a_message_cannot_say_is_named() -> None:
+    """The dialect knows results of functions, but no calls that they could answer."""
+    request = ask(messages=[{"role": "function", "name": "clock", "content": "noon", "mood": "sunny"}])
+
+    assert chat_of(request).messages == (Message(Role.USER, (Text("noon"),), "clock"),)
+    assert request.unsaid == ("messages[0].role: function", "messages[0].mood")
+
+
+def test_an_empty_message_has_no_parts() -> None:
+    messages = [{"role": "user", "content": "q"}, {"role": "assistant", "content": None}]
+
+    assert chat_of(ask(messages=messages)).messages[1] == Message(Role.ASSISTANT, ())
+
+
+def test_the_timeout_is_in_seconds() -> None:
+    assert ask(options={"timeout": 2.5}).timeout_s == 2.5
+
+
+def test_the_context_comes_back_and_keys_no_memory() -> None:
+    """It defaults to the component, then to "default", as the clients' own defaults do."""
+    assert context_of(ask(context_id="ctx")) == "ctx"
+    assert context_of(ask(context_id=None, component="terma")) == "terma"
+    assert context_of(ask(context_id="")) == "default"
+    assert context_of(ask()) == "default"
+
+
+def test_the_component_is_named_in_the_body_or_in_a_header() -> None:
+    header = {"x-component-id": "header"}
+
+    assert ask(header, component="body").component == "body"
+    assert ask(header, component_id="body").component == "body"
+    assert ask(header).component == "header"
+    assert ask({"X-Component-ID": "header"}).component == "header"
+    assert ask(header, context_id="ctx").component == "header"
+
+
+def test_what_nobody_understands_is_kept_and_named() -> None:
+    request = ask(task_type="code", nothing=None, options={"bypass_budget": True, "retry_count": 3})
+
+    assert request.unsaid == ("task_type", "options.bypass_budget")
+    assert request.original is not None
+    assert request.original.fields["task_type"] == "code"
+
+
+@pytest.mark.parametrize("word", ["streaming", "stream"])
+def test_the_body_may_ask_for_a_stream(word: str) -> None:
+    yes: dict[str, Any] = {word: True}
+    no: dict[str, Any] = {word: False}
+
+    assert ask(**yes).stream
+    assert not ask(**no).stream
+
+
+@pytest.mark.parametrize(
+    ("said", "param"),
+    [
+        ({"messages": None}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": "q"}, "messages"),
+        ({"messages": None, "prompt": "q"}, "messages"),
+        ({"messages": ["q"]}, "messages[0]"),
+        ({"messages": [{"content": "q"}]}, "messages[0].role"),
+        ({"messages": [{"role": "owner", "content": "q"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": 1}]}, "messages[0].content"),
+        ({"options": []}, "options"),
+        ({"options": {"temperature": "hot"}}, "options.temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"options": {"max_tokens": 1.5}}, "options.max_tokens"),
+        ({"options": {"stop": [1]}}, "options.stop[0]"),
+        ({"options": {"timeout": 0}}, "options.timeout"),
+        ({"context_id": 1}, "context_id"),
+        ({"context_id": "x" * (NAME_LIMIT + 1)}, "context_id"),
+        ({"model_id": "x" * (NAME_LIMIT + 1)}, "model_id"),
+        ({"streaming": "yes"}, "streaming"),
+        ({"provider_id": {"id": "anthropic"}}, "provider_id"),
+    ],
+)
+def test_nonsense_is_named_by_its_field(said: dict[str, Any], param: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        ask(**said)
+
+    assert (caught.value.param, caught.value.code) == (param, Code.INVALID_REQUEST)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"\xff", b'{"messages":"\xff"}'])
+def test_what_is_no_json_object_is_a_bad_request(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        parse_chat(body, {})
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+field_names = st.sampled_from(
+    [
+        *KNOBS,
+        "messages",
+        "options",
+        "stop",
+        "provider_id",
+        "model_id",
+        "model",
+        "context_id",
+        "timeout",
+        "role",
+    ]
+)
+
+
+@given(st.dictionaries(field_names, json_values))
+def test_any_object_is_understood_or_a_bad_request(said: dict[str, Any]) -> None:
+    try:
+        request = parse_chat(orjson.dumps({"messages": MESSAGES, **said}), {})
+    except BadRequest:
+        return
+    assert isinstance(context_of(request), str)
