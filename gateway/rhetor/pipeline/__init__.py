@@ -1,0 +1,1 @@
+"""Trips: one path for every request, from admission to the books."""

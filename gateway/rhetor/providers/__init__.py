@@ -1,0 +1,1 @@
+"""Who speaks what: provider rows, their models, and the providers made of them."""

@@ -1,0 +1,115 @@
+"""A provider: a row made callable. It turns a request into one call and says how to read the reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from rhetor import __version__
+from rhetor.core.call import Call
+from rhetor.core.capability import Capability
+from rhetor.core.errors import BadRequest, Code, RhetorError, UpstreamError
+from rhetor.core.request import Request
+from rhetor.providers.spec import ProviderRow, QuirkSpec
+from rhetor.transport.base import Transport
+from rhetor.wire.base import PLAIN, Decoder, Outgoing, Quirks, Upstream, Wire
+
+USER_AGENT = f"rhetor/{__version__}"  # some vendors' firewalls refuse callers without one
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One attempt, ready to be sent."""
+
+    call: Call
+    outgoing: Outgoing
+    upstream: Upstream
+    verbatim: bool
+    """Caller and provider speak the same language: the reply's frames may pass untouched."""
+    stream: bool
+
+    def decoder(self) -> Decoder:
+        return self.upstream.decoder(self.stream, self.outgoing)
+
+
+class Provider:
+    """One provider with its key and its pool.
+
+    Args:
+        row: what is known of it.
+        wire: the language that `row.wire` names.
+        transport: its own bounded pool.
+        key: the secret, or None when none is set; never logged, only put into a header.
+    """
+
+    def __init__(self, row: ProviderRow, wire: Wire, transport: Transport, key: str | None) -> None:
+        self.row = row
+        self.wire = wire
+        self.transport = transport
+        self.quirks = quirks_of(row.quirks)
+        self._headers = _headers(row, key)
+        self.keyless = key is None and row.auth.required
+        self._base_url = row.base_url.rstrip("/")
+
+    @property
+    def id(self) -> str:
+        return self.row.id
+
+    def __repr__(self) -> str:
+        return f"Provider({self.id})"
+
+    def speaks(self, capability: Capability) -> bool:
+        return capability in self.row.capabilities and capability in self.wire.upstream
+
+    def prepare(self, request: Request, model: str) -> Prepared:
+        """The request as one call to this provider.
+
+        Raises:
+            RhetorError: no_key; unsupported, when the language cannot say what is asked.
+        """
+        if self.keyless:
+            raise UpstreamError(self.missing_key(), Code.NO_KEY, origin=self.id)
+        upstream = self.wire.upstream.get(request.capability)
+        if upstream is None or request.capability not in self.row.capabilities:
+            raise BadRequest(f"{self.row.name} does not offer {request.capability}", Code.UNSUPPORTED)
+        original = request.original
+        verbatim = original is not None and original.wire == self.wire.name
+        if verbatim:
+            assert original is not None
+            outgoing = upstream.retarget(original, model, self.quirks)
+        else:
+            outgoing = upstream.build(request, model, self.quirks)
+            if request.unsaid:
+                outgoing = replace(outgoing, dropped=(*request.unsaid, *outgoing.dropped))
+        headers = {**self._headers, **outgoing.headers} if outgoing.headers else self._headers
+        call = Call("POST", self._base_url + outgoing.path, headers, outgoing.body)
+        return Prepared(call, outgoing, upstream, verbatim, request.stream)
+
+    def models_call(self) -> Call | None:
+        """The call that lists this provider's models; None when it has no list."""
+        if self.wire.models_path is None or not self.row.models_listed:
+            return None
+        return Call("GET", self._base_url + self.wire.models_path, self._headers)
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> RhetorError:
+        """What an answer that is not a success means."""
+        error = self.wire.read_error(status, headers, body)
+        error.origin = self.id
+        return error
+
+    def missing_key(self) -> str:
+        names = " or ".join(self.row.key_env) or f"providers.{self.id}.key"
+        return f"no key for {self.id!r}: set {names}, or remove the provider"
+
+
+def quirks_of(spec: QuirkSpec) -> Quirks:
+    """The language's own way, changed where the row says so."""
+    said = {f.name: value for f in fields(Quirks) if (value := getattr(spec, f.name)) is not None}
+    return replace(PLAIN, **said)
+
+
+def _headers(row: ProviderRow, key: str | None) -> dict[str, str]:
+    headers = {"content-type": "application/json", "user-agent": USER_AGENT, **row.headers}
+    if key is not None:
+        headers[row.auth.header] = row.auth.prefix + key
+    return headers

@@ -1,0 +1,84 @@
+"""A provider as data: what a row of the built-in table or of the configuration may say.
+
+A wire says how to speak; a row says who is spoken to, where, with which key,
+and in what the provider differs from the language. A provider that needs
+more than a row does not exist: a changed field is a quirk, another grammar
+is a wire.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rhetor.core.capability import Capability, Feature
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Row):
+    """Where a fact is written, and when it was read there."""
+
+    url: str
+    read: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+
+
+class AuthSpec(_Row):
+    """How the key travels: always in a header, never in a URL."""
+
+    header: str = "authorization"
+    prefix: str = "Bearer "
+    required: bool = True
+    """False for local servers, which take any key or none."""
+
+
+class QuirkSpec(_Row):
+    """See `wire.base.Quirks` for what each means; None keeps the language's own way."""
+
+    max_tokens_field: str | None = None
+    usage_in_stream: bool | None = None
+    thinking_field: str | None = None
+    thinking_returned: bool | None = None
+    drop_fields: frozenset[str] | None = None
+    tool_choice_required: str | None = None
+    default_max_tokens: int | None = None
+    max_temperature: float | None = None
+    cache_marks: bool | None = None
+    sources: tuple[Source, ...] = ()
+
+
+class ProviderRow(_Row):
+    """One provider of the built-in table."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    name: str
+    """As the vendor writes it."""
+    wire: str
+    base_url: str
+    """What the wire's paths are joined to: for `openai` with the version segment, else without."""
+    key_env: tuple[str, ...] = ()
+    """The vendor's own variable names, the first that is set wins."""
+    base_url_env: tuple[str, ...] = ()
+    auth: AuthSpec = AuthSpec()
+    headers: dict[str, str] = Field(default_factory=dict)
+    """Sent with every call, e.g. a required version."""
+    capabilities: frozenset[Capability] = frozenset({Capability.CHAT})
+    features: frozenset[Feature] = frozenset()
+    """What at least the provider's better models can do; a model's own entry is more precise."""
+    local: bool = False
+    """Runs on this machine: needs no key, is switched on when it answers."""
+    models_listed: bool = True
+    """Whether the provider lists its models at the wire's models path."""
+    count_tokens: bool = False
+    """Whether the provider counts tokens itself (Anthropic's count_tokens endpoint)."""
+    default_model: str | None = None
+    """What a caller gets who names only the provider."""
+    embedding_model: str | None = None
+    catalogue_id: str | None = None
+    """The provider's id in the price catalogue, where it differs from ours."""
+    quirks: QuirkSpec = QuirkSpec()
+    docs: Source
+    status: Literal["built-in", "configured"] = "built-in"

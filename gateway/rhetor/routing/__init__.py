@@ -1,0 +1,1 @@
+"""Decisions, synchronous and pure: who may answer, and in which order they are asked."""

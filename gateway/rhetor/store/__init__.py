@@ -1,0 +1,1 @@
+"""What outlives a trip, behind protocols named after operations."""

@@ -1,0 +1,1 @@
+"""What operators see: metrics declared in one table, logs redacted in one place."""

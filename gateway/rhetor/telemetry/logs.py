@@ -1,0 +1,123 @@
+"""Logs: events with fields, on one line each, as JSON or for a console; secrets are removed here, once.
+
+A log call names an event and gives its fields in `extra`. Whatever looks like
+a secret, in whatever field or traceback, leaves this room as `[redacted]`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Literal, TextIO
+
+import orjson
+
+REDACTED = "[redacted]"
+
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_SECRET_NAMES = re.compile(r"(?i)(authorization|api[-_]?key|x-goog-api-key|token|secret|password|cookie)$")
+_SECRET_SHAPES = re.compile(
+    r"\b(?:[Bb]earer\s+[\w.~+/=-]{6,}|(?:sk|pk|rk|gsk|xai|key|r8|hf|fw|pplx|csk|nvapi)[-_][\w-]{8,}"
+    r"|AIza[\w-]{20,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+)
+MIN_SECRET_LENGTH = 6  # shorter ones would redact ordinary words
+FIELD_NAMES_KEPT = 500  # log calls have some fifty; whoever makes names up must not fill the memory
+
+
+class Redactor:
+    """Removes what looks like a secret, and the secrets that this process holds, whatever they look like."""
+
+    def __init__(self) -> None:
+        self._pattern = _SECRET_SHAPES
+        self._secrets: set[str] = set()
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """From now on these are removed too, also where JSON has escaped them."""
+        long_enough = [s for s in secrets if len(s) >= MIN_SECRET_LENGTH]
+        self._secrets.update(long_enough, (orjson.dumps(s).decode()[1:-1] for s in long_enough))
+        longest_first = sorted(self._secrets, key=len, reverse=True)
+        self._pattern = re.compile("|".join([*map(re.escape, longest_first), _SECRET_SHAPES.pattern]))
+
+    def text(self, text: str) -> str:
+        return self._pattern.sub(REDACTED, text)
+
+
+class _Formatter(logging.Formatter):
+    """A line is put together first and redacted once: no field can be forgotten, and it costs little."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+        self._secretive: dict[str, bool] = {}
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redactor.text(self.line(record))
+
+    def line(self, record: logging.LogRecord) -> str:
+        raise NotImplementedError
+
+    def fields(self, record: logging.LogRecord) -> dict[str, object]:
+        """What the log call gave in `extra`; fields that are called like a secret come without it."""
+        given = record.__dict__
+        return {name: self._shown(name, given[name]) for name in given if name not in _STANDARD}
+
+    def _shown(self, name: str, value: object) -> object:
+        if isinstance(value, Mapping):
+            return {str(k): self._shown(str(k), v) for k, v in value.items()}
+        return REDACTED if self._is_secretive(name) and isinstance(value, str) else value
+
+    def _is_secretive(self, name: str) -> bool:
+        known = self._secretive.get(name)
+        if known is None:
+            if len(self._secretive) > FIELD_NAMES_KEPT:
+                self._secretive.clear()
+            known = self._secretive[name] = _SECRET_NAMES.search(name) is not None
+        return known
+
+
+class JsonFormatter(_Formatter):
+    def line(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "room": record.name,
+            "event": record.getMessage(),
+            **self.fields(record),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class ConsoleFormatter(_Formatter):
+    def line(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        fields = "  ".join([f"{name}={_on_one_line(value)}" for name, value in self.fields(record).items()])
+        event = _on_one_line(record.getMessage())
+        line = f"{clock} {record.levelname.lower():<7} {event:<24} {fields}".rstrip()
+        if record.exc_info and record.exc_info[0] is not None:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        return line
+
+
+def _on_one_line(value: object) -> str:
+    """What a caller wrote must not look like a line of ours."""
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
+
+
+def set_up(
+    level: str, form: Literal["json", "console"], redactor: Redactor, stream: TextIO | None = None
+) -> None:
+    """Send all logs of this process to `stream` (stderr), formatted and redacted. May be called again."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter(redactor) if form == "json" else ConsoleFormatter(redactor))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("aiohttp.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

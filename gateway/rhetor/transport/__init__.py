@@ -1,0 +1,1 @@
+"""Sockets out: the only room that opens connections to providers."""
