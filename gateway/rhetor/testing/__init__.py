@@ -1,0 +1,70 @@
+"""For tests of the gateway, and of what talks to it: a provider that can be scripted, and a clock.
+
+    async with Upstream() as upstream:
+        upstream.next(fails(503), says("hello").but(cuts(after=0)))
+
+`rhetor.testing.nowhere` has addresses where nobody answers.
+"""
+
+from rhetor.testing.clock import FakeClock
+from rhetor.testing.script import Point, ScriptError, Step
+from rhetor.testing.seen import Outcome, Seen
+from rhetor.testing.steps import (
+    USAGE,
+    broken_chunked,
+    calls,
+    counts,
+    cuts,
+    embeds,
+    error_in_200,
+    fails,
+    garbage,
+    gzip,
+    hangs,
+    headers,
+    lists,
+    no_done,
+    no_finish_reason,
+    raw_frames,
+    replies,
+    resets,
+    says,
+    slow,
+    usage_in_last_chunk,
+)
+from rhetor.testing.upstream import Play, Upstream
+from rhetor.testing.waiting import WITHIN_S, Gate
+
+__all__ = [
+    "USAGE",
+    "WITHIN_S",
+    "FakeClock",
+    "Gate",
+    "Outcome",
+    "Play",
+    "Point",
+    "ScriptError",
+    "Seen",
+    "Step",
+    "Upstream",
+    "broken_chunked",
+    "calls",
+    "counts",
+    "cuts",
+    "embeds",
+    "error_in_200",
+    "fails",
+    "garbage",
+    "gzip",
+    "hangs",
+    "headers",
+    "lists",
+    "no_done",
+    "no_finish_reason",
+    "raw_frames",
+    "replies",
+    "resets",
+    "says",
+    "slow",
+    "usage_in_last_chunk",
+]
