@@ -1,0 +1,347 @@
+"""The composition root: configuration in, running house out. Starts in order, stops in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from aiohttp import web
+
+from rhetor import tasks
+from rhetor.assembly import MakeTransport, Member, assemble, load, make_catalog, secrets_of
+from rhetor.config import Config, ConfigError, Problem, is_loopback, resolve_secret, without_effect
+from rhetor.core.clock import Clock, SystemClock
+from rhetor.core.errors import RhetorError
+from rhetor.http.admission import digest
+from rhetor.http.house import Gatekeeping, House
+from rhetor.http.server import application
+from rhetor.pipeline.ledger import LedgerQueue
+from rhetor.pipeline.trip import Pipeline
+from rhetor.providers.builtin import load_builtin
+from rhetor.providers.discovery import list_models
+from rhetor.providers.models import Catalogue, load_catalogue
+from rhetor.providers.registry import Registry, Snapshot
+from rhetor.store.memory import MemoryLedger
+from rhetor.telemetry import logs
+from rhetor.telemetry.metrics import Metrics
+from rhetor.transport.http import HttpTransport
+from rhetor.wire.base import ModelEntry
+
+log = logging.getLogger(__name__)
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+PROBE_S = 15.0  # how soon a local server that was started later is noticed
+DRAIN_LOOK_S = 0.05
+LAST_WORDS_S = 2.0  # for what is left after the grace: WebSockets' goodbyes, then the last handlers
+FIXED = ("host", "port", "max_body_mb")
+"""Settings of the server that it has from its start; a reload cannot change them."""
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where to find who listens everywhere."""
+
+
+class App:
+    """One gateway: `start` returns when it takes requests, `stop` when everything is given back.
+
+    Args:
+        path: the configuration file, read again on reload; None: none.
+    """
+
+    def __init__(
+        self, config: Config, path: Path | None, environ: Mapping[str, str], clock: Clock | None = None
+    ) -> None:
+        self.config = config
+        self._path = path
+        self._environ = environ
+        self._clock = clock or SystemClock()
+        self._rows = load_builtin()
+        self._catalogue = Catalogue({}, {}, self._clock)  # the prices come after the start
+        self.lists: dict[str, Sequence[ModelEntry] | str] = {}
+        """What providers said of their models, or why they could not be asked."""
+        self.discovered = asyncio.Event()
+        """Set once everybody was asked for the first time."""
+        self.members = assemble(config, environ, self._rows, _transports(config))
+        self.redactor = logs.Redactor()
+        self.redactor.learn([*secrets_of(self.members).values(), *_tokens(config, environ).values()])
+        self._background = tasks.Tasks()
+        self._discovery: asyncio.Task[None] | None = None
+        self._runner: web.AppRunner | None = None
+        self._earlier: list[Snapshot] = []
+        """Replaced snapshots of this configuration that trips still use."""
+        self._retired: list[Mapping[str, Member]] = []
+        """Members of replaced configurations whose pools are still open."""
+        self._owns_logs = False
+        self.house = self._furnish()
+
+    def _furnish(self) -> House:
+        metrics = Metrics()
+        books = MemoryLedger()
+        self._ledger = LedgerQueue(
+            books, metrics.on_trip, lambda lost: metrics.add("rhetor_ledger_dropped_total", amount=lost)
+        )
+        self.registry = Registry(self._snapshot(self.config, self.members, self.lists))
+        server = self.config.server
+        return House(
+            pipeline=Pipeline(self.registry, self._ledger, self._clock),
+            books=books,
+            metrics=metrics,
+            clock=self._clock,
+            gatekeeping=_gatekeeping(self.config, self._environ),
+            port=server.port,
+            max_body_bytes=server.max_body_mb << 20,
+            max_frame_bytes=server.max_frame_kb << 10,
+            reload=self.reload,
+            began_s=self._clock.monotonic_s(),
+        )
+
+    def own_logs(self) -> None:
+        """Send this process' logs where the configuration says, now and after each reload."""
+        self._owns_logs = True
+        logs.set_up(self.config.logs.level, self.config.logs.format, self.redactor)
+
+    async def start(self) -> None:
+        """Listen, and start what runs in the background.
+
+        Raises:
+            ConfigError: the address cannot be listened on.
+        """
+        self._background.spawn(tasks.supervise("ledger", self._ledger.write), "ledger")
+        self._runner = web.AppRunner(
+            application(self.house),
+            handler_cancellation=True,  # a caller that leaves cancels its handler, and so the upstream call
+            access_log=None,
+            shutdown_timeout=LAST_WORDS_S,
+        )
+        await self._runner.setup()
+        server = self.config.server
+        site = web.TCPSite(self._runner, server.host, server.port, backlog=2048)
+        try:
+            await site.start()
+        except OSError as error:
+            await self.stop()
+            raise ConfigError([_cannot_listen(server.host, server.port, error)]) from None
+        self.house.port = self._runner.addresses[0][1]
+        self._look_for_models()
+        self._tell("listening")
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches the gateway."""
+        host = ANY_ADDRESS.get(self.config.server.host, self.config.server.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.house.port}"
+
+    def some_token(self) -> str | None:
+        """A token that this gateway accepts, for its own greeting; None when it asks for none."""
+        return next(iter(_tokens(self.config, self._environ).values()), None)
+
+    async def stop(self) -> None:
+        """Stop accepting, let trips finish within the grace, give everything back."""
+        self.house.closing = True
+        if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
+            await self._drain()
+            await self._dismiss()
+            await self._runner.cleanup()
+        await self._background.close()
+        await self._ledger.flush()
+        for members in (*self._retired, self.members):
+            for member in members.values():
+                await member.provider.transport.close()
+        log.info("stopped")
+
+    async def reload(self) -> None:
+        """Read the configuration again; all of it counts from now on, or nothing does.
+
+        Raises:
+            ConfigError: with every problem; the old configuration stays.
+        """
+        config = load(self._path, self._environ)
+        self._refuse_fixed(config)
+        members = assemble(config, self._environ, self._rows, _transports(config))
+        secrets = [*secrets_of(members).values(), *_tokens(config, self._environ).values()]
+        gatekeeping = _gatekeeping(config, self._environ)
+        lists = {id: said for id, said in self.lists.items() if _same(self.members.get(id), members.get(id))}
+        snapshot = self._snapshot(config, members, lists)
+        # Nothing can fail from here on, and nobody sees half of it: there is no await.
+        retired, self.members, self.config, self.lists = self.members, members, config, lists
+        self.redactor.learn(secrets)
+        self.house.gatekeeping = gatekeeping
+        self.house.max_frame_bytes = config.server.max_frame_kb << 10
+        self._swap(snapshot)
+        earlier, self._earlier = self._earlier, []
+        discovery = self._look_for_models()
+        self._retired.append(retired)
+        self._background.spawn(self._retire(retired, earlier, discovery), "retire")
+        if self._owns_logs:
+            self.own_logs()
+        self._tell("reloaded")
+
+    def _refuse_fixed(self, config: Config) -> None:
+        changed = [
+            name for name in FIXED if getattr(config.server, name) != getattr(self.config.server, name)
+        ]
+        if changed:
+            needed = "needs a restart; to reload, change it back to"
+            raise ConfigError(
+                [
+                    Problem(f"server.{name}", f"{needed} {getattr(self.config.server, name)}")
+                    for name in changed
+                ]
+            )
+
+    async def _retire(
+        self,
+        members: Mapping[str, Member],
+        snapshots: Sequence[Snapshot],
+        discovery: asyncio.Task[None] | None,
+    ) -> None:
+        """Close the pools of a replaced configuration once nobody uses them any more."""
+        if discovery is not None:
+            await tasks.stop(discovery)
+        while any(map(self.house.pipeline.under_way, snapshots)):  # noqa: ASYNC110 - rare, and trips signal nobody
+            await asyncio.sleep(DRAIN_LOOK_S)
+        for member in members.values():
+            await member.provider.transport.close()
+        self._retired.remove(members)
+
+    async def _drain(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.server.shutdown_grace_s):
+                while self.house.pipeline.in_flight:  # noqa: ASYNC110 - once in the life of a process
+                    await asyncio.sleep(DRAIN_LOOK_S)
+
+    async def _dismiss(self) -> None:
+        """Say goodbye to the WebSockets, to all at the same time."""
+        goodbyes = (
+            socket.close(code=1001, message=b"the gateway is shutting down")
+            for socket in list(self.house.websockets)
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await asyncio.gather(*goodbyes, return_exceptions=True)
+
+    def _tell(self, event: str) -> None:
+        """What an operator wants to know of a configuration that has just become valid."""
+        on = [id for id, member in self.members.items() if member.off is None and not member.probed]
+        log.info(event, extra={"url": self.url, "providers": on})
+        for id in self.config.providers:
+            if id in self.members and (reason := self.members[id].off) is not None:
+                log.warning("provider off", extra={"provider": id, "reason": reason})
+        for problem in without_effect(self._environ):
+            log.warning("variable without effect", extra={"reason": str(problem)})
+
+    def _look_for_models(self) -> asyncio.Task[None] | None:
+        """Start the discovery anew; gives back the one before."""
+        before = self._discovery
+        self._discovery = self._background.spawn(tasks.supervise("discovery", self._discover), "discovery")
+        return before
+
+    async def _discover(self) -> None:
+        """Fill the catalog from what providers list, again and again."""
+        while True:
+            await self.discover()
+            pause_s = self.config.discovery.interval_s
+            while pause_s > 0:
+                await asyncio.sleep(min(PROBE_S, pause_s))
+                pause_s -= PROBE_S
+                await self.probe()
+
+    async def discover(self) -> None:
+        """Ask every provider that is on for its models, once, and swap in what they say."""
+        on = [member for member in self.members.values() if member.off is None]
+        rows = [member.row for member in on if not member.probed]
+        if rows:
+            self._catalogue = await asyncio.to_thread(load_catalogue, rows, self._clock)
+        async with asyncio.TaskGroup() as group:
+            for member in on:
+                if self.config.discovery.enabled or member.probed:
+                    group.create_task(self._list(member))
+        self._swap_catalog()
+        self.discovered.set()
+
+    async def probe(self) -> None:
+        """Look whether a local server came or went, or has other models now."""
+        for member in [member for member in self.members.values() if member.probed]:
+            before = self.lists.get(member.row.id)
+            await self._list(member)
+            now = self.lists.get(member.row.id)
+            if now != before:
+                self._swap_catalog()
+            if isinstance(now, str) != isinstance(before, str):
+                log.info(
+                    "local provider", extra={"provider": member.row.id, "answers": not isinstance(now, str)}
+                )
+
+    async def _list(self, member: Member) -> None:
+        """Ask one provider for its models; what it says counts unless a reload has replaced it meanwhile."""
+        id = member.row.id
+        said: Sequence[ModelEntry] | str | None
+        try:
+            said = await list_models(member.provider)
+        except RhetorError as error:
+            said = error.message
+            level = logging.DEBUG if member.probed else logging.WARNING
+            log.log(level, "models not listed", extra={"provider": id, "reason": error.message})
+        if said is not None and self.members.get(id) is member:
+            self.lists[id] = said
+
+    def _snapshot(
+        self,
+        config: Config,
+        members: Mapping[str, Member],
+        lists: Mapping[str, Sequence[ModelEntry] | str],
+    ) -> Snapshot:
+        catalog = make_catalog(config, members, lists, self._catalogue)
+        return Snapshot({id: member.provider for id, member in members.items()}, catalog)
+
+    def _swap_catalog(self) -> None:
+        self._swap(self._snapshot(self.config, self.members, self.lists))
+
+    def _swap(self, snapshot: Snapshot) -> None:
+        old = self.registry.swap(snapshot)
+        self._earlier = [s for s in (*self._earlier, old) if self.house.pipeline.under_way(s)]
+
+
+def _transports(config: Config) -> MakeTransport:
+    return lambda row, setting: HttpTransport(setting.max_connections, config.timeouts.connect_s)
+
+
+def _same(before: Member | None, after: Member | None) -> bool:
+    """Whether what a provider said of its models still holds."""
+    if before is None or after is None:
+        return False
+    return (before.row, before.secret) == (after.row, after.secret)
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> Problem:
+    """What to do when the address cannot be had."""
+    number = error.errno or 0
+    setting, remedy = {
+        errno.EADDRINUSE: (
+            "port",
+            "another program listens there; stop it, or set server.port or RHETOR_PORT",
+        ),
+        errno.EACCES: ("port", "ports below 1024 are not for everybody; set server.port or RHETOR_PORT"),
+    }.get(number, ("host", "it must be an address of this machine"))
+    reason = os.strerror(number) if number > 0 else error.strerror
+    return Problem(f"server.{setting}", f"cannot listen on {host}:{port}: {reason}: {remedy}")
+
+
+def _gatekeeping(config: Config, environ: Mapping[str, str]) -> Gatekeeping:
+    server = config.server
+    names = LOOPBACK_NAMES | {server.host.lower()} | {name.lower() for name in server.allowed_hosts}
+    return Gatekeeping(
+        tokens={digest(token): name for name, token in _tokens(config, environ).items()},
+        # Beyond loopback every request needs a token, which a rebound page does not have.
+        hosts=frozenset(names) if is_loopback(server.host) or server.allowed_hosts else None,
+        origins=frozenset(server.allowed_origins),
+    )
+
+
+def _tokens(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: resolve_secret(reference, environ) for name, reference in config.server.tokens.items()}

@@ -1,0 +1,340 @@
+"""From configuration to providers and catalog: what is on, why the rest is off, who answers to a name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from rhetor import config as configuration
+from rhetor.config import Config, ConfigError, Problem, ProviderConfig, RouteConfig, resolve_secret
+from rhetor.core.call import Deadlines
+from rhetor.core.capability import Capability
+from rhetor.providers.builtin import base_url_of, load_builtin
+from rhetor.providers.models import Catalogue, ModelFacts, merge
+from rhetor.providers.offline import OFFLINE_ROW, OFFLINE_WIRE, OfflineTransport
+from rhetor.providers.provider import Provider
+from rhetor.providers.spec import ProviderRow, Source
+from rhetor.routing.catalog import DEFAULT_NAMES, Catalog, Offer, ProviderFacts, Route, Target, build_catalog
+from rhetor.transport.base import Transport
+from rhetor.wire.base import ModelEntry
+from rhetor.wire.languages import WIRES
+
+CONFIGURED = Source(url="rhetor.yaml", read="2026-01-01")
+ESTIMATOR = Target(OFFLINE_ROW.id, "estimate")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A provider of this configuration, on or off."""
+
+    row: ProviderRow
+    provider: Provider
+    secret: str | None
+    off: str | None
+    """Why it cannot be asked; None when it can."""
+    models: tuple[str, ...] | None = None
+    """The only models it may be asked for; None: any."""
+    probed: bool = False
+    """On only while it answers: nobody asked for it, but it may run on this machine."""
+
+
+PROBED = "ollama"
+"""The local server that is looked for unasked; other ports may be anybody's."""
+
+MakeTransport = Callable[[ProviderRow, ProviderConfig], Transport]
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The configuration, once all of it is found to be usable.
+
+    Raises:
+        ConfigError: with every problem found, also those that only show when providers are put together.
+    """
+    try:
+        return configuration.load(path, environ)
+    except ConfigError as error:
+        raise ConfigError([*error.problems, *_further(error, environ)]) from None
+
+
+def _further(error: ConfigError, environ: Mapping[str, str]) -> list[Problem]:
+    """What is wrong besides, as far as it does not follow from what is known to be wrong."""
+    if error.rest is None:
+        return []
+    try:
+        assemble(error.rest, environ, load_builtin(), lambda row, setting: OfflineTransport())
+    except ConfigError as further:
+        known = [problem.path for problem in error.problems]
+        return [p for p in further.problems if not any(p.path.startswith(path) for path in known)]
+    return []
+
+
+def assemble(
+    config: Config,
+    environ: Mapping[str, str],
+    known: Mapping[str, ProviderRow],
+    make_transport: MakeTransport,
+) -> dict[str, Member]:
+    """Every provider that is known, by id; the offline one last.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    problems: list[Problem] = []
+    members: dict[str, Member] = {}
+    for id in [*config.providers, *(id for id in known if id not in config.providers)]:
+        setting = config.providers.get(id)
+        if id == OFFLINE_ROW.id:
+            if setting not in (None, ProviderConfig()):
+                problems.append(
+                    Problem(f"providers.{id}", "takes no settings: it is always there; remove them")
+                )
+        elif setting is None or setting.enabled:
+            row = _row(id, setting or ProviderConfig(), known, environ, problems)
+            if row is not None:
+                members[id] = _member(row, setting, environ, config.discovery.local, make_transport)
+    offline = Provider(OFFLINE_ROW, OFFLINE_WIRE, OfflineTransport(), None)
+    members[OFFLINE_ROW.id] = Member(OFFLINE_ROW, offline, None, None)
+    problems += _route_problems(config, members)
+    if problems:
+        raise ConfigError(problems)
+    return members
+
+
+def make_catalog(
+    config: Config,
+    members: Mapping[str, Member],
+    lists: Mapping[str, Sequence[ModelEntry] | str],
+    catalogue: Catalogue,
+) -> Catalog:
+    """The names callers may use.
+
+    Args:
+        lists: what providers said of their models, or why they could not be asked.
+    """
+    deadlines = _deadlines(config)
+    facts = [_facts(member, lists.get(id)) for id, member in members.items()]
+    offers = [offer for member in members.values() for offer in _offers(member, lists, catalogue)]
+    routes = [_route(name, setting, deadlines) for name, setting in config.routes.items()]
+    standins = {Capability.COUNT_TOKENS: ESTIMATOR}
+    return build_catalog(facts, offers, routes, _aliases(config), standins, deadlines)
+
+
+def _aliases(config: Config) -> dict[str, str]:
+    """The file's aliases; who names nobody gets the route or alias that is called `default` or `auto`."""
+    named = [name for name in ("default", "auto") if name in config.routes or name in config.aliases]
+    if not named:
+        return dict(config.aliases)
+    default = config.aliases.get(named[0], named[0])
+    unnamed = {name: default for name in DEFAULT_NAMES if name not in config.routes}
+    return {**unnamed, **config.aliases}
+
+
+def _row(
+    id: str,
+    setting: ProviderConfig,
+    known: Mapping[str, ProviderRow],
+    environ: Mapping[str, str],
+    problems: list[Problem],
+) -> ProviderRow | None:
+    """The built-in row with the file's changes, or the file's own; None and a problem when there is none."""
+    upstreams = sorted(name for name, wire in WIRES.items() if wire.upstream)
+    if setting.wire is not None and setting.wire not in upstreams:
+        message = f"no such language; there are {', '.join(upstreams)}"
+        problems.append(Problem(f"providers.{id}.wire", message, repr(setting.wire)))
+        return None
+    if (builtin := known.get(id)) is not None:
+        try:
+            there = setting.base_url or base_url_of(builtin, environ)
+        except ValueError as error:
+            problems.append(Problem(f"providers.{id}.base_url", str(error)))
+            return None
+        return _changed(builtin.model_copy(update={"base_url": there}), setting)
+    if setting.wire is not None and setting.base_url is not None:
+        keyed = setting.key is not None or setting.auth is not None
+        return _changed(_own(id, known[setting.wire], setting.base_url, keyed), setting)
+    missing = [name for name in ("wire", "base_url") if getattr(setting, name) is None]
+    needed = "is required, since no built-in provider is called so"
+    problems += [Problem(f"providers.{id}.{name}", needed) for name in missing]
+    return None
+
+
+def _own(id: str, vendor: ProviderRow, base_url: str, keyed: bool) -> ProviderRow:
+    """A provider that is not built in: addressed like the vendor whose language it speaks.
+
+    Without a key it is taken to need none.
+    """
+    return ProviderRow(
+        id=id,
+        name=id,
+        wire=vendor.wire,
+        base_url=base_url,
+        auth=vendor.auth.model_copy(update={"required": keyed}),
+        headers=vendor.headers,
+        capabilities=vendor.capabilities - {Capability.COUNT_TOKENS},  # few but the vendor count tokens
+        docs=CONFIGURED,
+        status="configured",
+    )
+
+
+REPLACED = ("wire", "base_url", "name", "default_model", "embedding_model", "capabilities", "features")
+
+
+def _changed(row: ProviderRow, setting: ProviderConfig) -> ProviderRow:
+    """The row with what the file says: most replaces what stood there, the rest is added to it."""
+    changes: dict[str, object] = {
+        name: value for name in REPLACED if (value := getattr(setting, name)) is not None
+    }
+    if setting.default_model is None and setting.models:
+        changes["default_model"] = setting.models[0]
+    changes["headers"] = {**row.headers, **setting.headers}
+    for name in ("auth", "quirks"):
+        if (changed := getattr(setting, name)) is not None:
+            said = {field: getattr(changed, field) for field in changed.model_fields_set}
+            changes[name] = getattr(row, name).model_copy(update=said)
+    return row.model_copy(update=changes)
+
+
+def _member(
+    row: ProviderRow,
+    setting: ProviderConfig | None,
+    environ: Mapping[str, str],
+    look_for_local: bool,
+    make_transport: MakeTransport,
+) -> Member:
+    secret, off = _secret(row, setting, environ)
+    transport = make_transport(row, setting or ProviderConfig())
+    provider = Provider(row, WIRES[row.wire], transport, secret)
+    probed = setting is None and row.id == PROBED and look_for_local
+    if off is None and setting is None and secret is None and not probed:
+        off = f"{row.id!r} is not switched on: add `{row.id}: {{}}` to providers"
+    return Member(row, provider, secret, off, setting.models if setting is not None else None, probed)
+
+
+def _secret(
+    row: ProviderRow, setting: ProviderConfig | None, environ: Mapping[str, str]
+) -> tuple[str | None, str | None]:
+    """The key, and why the provider cannot be asked without one."""
+    if setting is not None and setting.key is not None:
+        try:
+            return resolve_secret(setting.key, environ), None
+        except LookupError as error:
+            return None, f"no key for {row.id!r}: {error}"
+    secret = next((secret for name in row.key_env if (secret := environ.get(name, "").strip())), None)
+    if secret is None and row.auth.required:
+        wanted = " or ".join(row.key_env) or f"providers.{row.id}.key"
+        return (
+            None,
+            f"no key for {row.id!r}: set {wanted}{'' if setting is None else ', or remove the provider'}",
+        )
+    return secret, None
+
+
+def _route_problems(config: Config, members: Mapping[str, Member]) -> list[Problem]:
+    return [
+        Problem(f"routes.{name}.targets[{n}]", wrong, repr(target))
+        for name, route in config.routes.items()
+        for n, target in enumerate(route.targets)
+        if (wrong := _wrong_with(target, config, members)) is not None
+    ]
+
+
+def _wrong_with(target: str, config: Config, members: Mapping[str, Member]) -> str | None:
+    """Why a route cannot have this target; None when it can."""
+    provider, _, model = target.partition("/")
+    if not model:
+        return "write provider/model"
+    setting = config.providers.get(provider)
+    if setting is not None and not setting.enabled:
+        return f"{provider!r} is switched off; enable it, or remove the target"
+    if provider not in members:  # a provider of the file that is no member is a problem of its own
+        return f"no provider {provider!r}; add it to providers" if setting is None else None
+    models = members[provider].models
+    if models is not None and model not in models:
+        return f"{provider!r} lists only {', '.join(models)}; add the model there"
+    return None
+
+
+def _facts(member: Member, listed: Sequence[ModelEntry] | str | None) -> ProviderFacts:
+    row = member.row
+    off = member.off
+    if member.probed and not isinstance(listed, list | tuple):
+        off = f"{row.id!r} does not answer at {row.base_url}: {listed or 'not looked for yet'}"
+    default_model = row.default_model
+    if default_model is None and listed and not isinstance(listed, str):
+        default_model = listed[0].id
+    return ProviderFacts(
+        id=row.id,
+        name=row.name,
+        available=off is None,
+        reason=off,
+        capabilities=frozenset(c for c in row.capabilities if member.provider.speaks(c)),
+        features=row.features,
+        default_model=default_model,
+        embedding_model=row.embedding_model,
+        closed=member.models is not None,
+        last_resort=row.id == OFFLINE_ROW.id,
+    )
+
+
+def _offers(
+    member: Member, lists: Mapping[str, Sequence[ModelEntry] | str], catalogue: Catalogue
+) -> list[Offer]:
+    """Models on offer: those the file lists, else the provider's own list, else those of the catalogue."""
+    row = member.row
+    if member.off is not None:
+        return []
+    listed = lists.get(row.id)
+    entries = {} if listed is None or isinstance(listed, str) else {entry.id: entry for entry in listed}
+    if member.models is not None:
+        chosen = [entries.get(id) or ModelEntry(id) for id in member.models]
+    elif entries:
+        chosen = list(entries.values())
+    else:
+        chosen = [ModelEntry(facts.id) for facts in catalogue.known(row)]
+    named = {entry.id for entry in chosen}
+    if member.models is None:
+        defaults = dict.fromkeys(m for m in (row.default_model, row.embedding_model) if m and m not in named)
+        chosen += [ModelEntry(id) for id in defaults]
+    return [_offer(row, merge(entry, catalogue.facts(row, entry.id))) for entry in chosen]
+
+
+def _offer(row: ProviderRow, facts: ModelFacts) -> Offer:
+    return Offer(
+        provider=row.id,
+        model=facts.id,
+        name=facts.name,
+        capabilities=facts.capabilities & row.capabilities | _counting(row, facts),
+        features=facts.features,
+        context_tokens=facts.context_tokens,
+        max_output_tokens=facts.max_output_tokens,
+        price=facts.price,
+    )
+
+
+def _counting(row: ProviderRow, facts: ModelFacts) -> frozenset[Capability]:
+    """Who chats and can count tokens at all, counts them for every chat model."""
+    counts = Capability.COUNT_TOKENS in row.capabilities and Capability.CHAT in facts.capabilities
+    return frozenset({Capability.COUNT_TOKENS}) if counts else frozenset()
+
+
+def _route(name: str, setting: RouteConfig, deadlines: Deadlines) -> Route:
+    targets = tuple(_target(name) for name in setting.targets)
+    changed = {k: v for k, v in setting.timeouts.model_dump().items() if v is not None}
+    return Route(name=name, targets=targets, deadlines=dataclasses.replace(deadlines, **changed))
+
+
+def _target(name: str) -> Target:
+    provider, _, model = name.partition("/")
+    return Target(provider, model)
+
+
+def _deadlines(config: Config) -> Deadlines:
+    return Deadlines(**config.timeouts.model_dump())
+
+
+def secrets_of(members: Mapping[str, Member]) -> Mapping[str, str]:
+    """The keys in use, by provider: for the redactor only."""
+    return MappingProxyType({id: member.secret for id, member in members.items() if member.secret})

@@ -1,0 +1,141 @@
+"""`rhetor doctor`: what is on and answers, what each missing key is called, which names resolve to what."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rhetor.app import App
+from rhetor.assembly import Member
+from rhetor.cli.setting import add_config_option, furnish, source
+from rhetor.config import environment, without_effect
+from rhetor.core.capability import Capability
+from rhetor.core.errors import RhetorError
+from rhetor.core.request import Chat, Request
+from rhetor.routing.plan import plan
+
+WELL, ILL, MAYBE = "✓", "✗", "·"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    mark: str
+    name: str
+    text: str
+
+    def line(self, width: int) -> str:
+        return f"  {self.mark} {self.name:<{width}}  {self.text}"
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("doctor", help="say what is on and answers, and what is missing")
+    add_config_option(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    app = furnish(arguments)
+    asyncio.run(_examine(app))
+    providers, names = list(providers_found(app)), list(_names(app))
+    print(f"configuration  {source(arguments)}")
+    print(f"listens on     {app.config.server.host}:{app.config.server.port}, {_tokens(app)}")
+    for stray in without_effect(environment()):
+        print(f"{ILL} {stray}")
+    _print("providers", providers)
+    _print("who answers to a name", names)
+    _print("a key switches on", list(_keys(app)))
+    print(f"\nOthers are named under `providers:` in rhetor.yaml: {', '.join(_local(app))}, or your own.")
+    return 1 if any(finding.mark == ILL for finding in (*providers, *names)) else 0
+
+
+async def _examine(app: App) -> None:
+    """Ask everybody who is on for their models."""
+    logging.getLogger().addHandler(logging.NullHandler())  # the findings say what there is to say
+    try:
+        await app.discover()
+    finally:
+        await app.stop()
+
+
+def providers_found(app: App) -> Iterator[Finding]:
+    """Who is on, and who should be: what the file names is never left out."""
+    for id, member in app.members.items():
+        said = app.lists.get(id)
+        models = f", {_count(len(said))}" if said and not isinstance(said, str) else ""
+        if member.probed:
+            answers = said is not None and not isinstance(said, str)
+            yield Finding(
+                WELL if answers else MAYBE,
+                id,
+                f"{member.row.base_url}{models}"
+                if answers
+                else f"on while it answers at {member.row.base_url}",
+            )
+        elif member.off is not None:
+            if id in app.config.providers:
+                yield Finding(ILL, id, member.off)
+        elif isinstance(said, str):
+            yield Finding(ILL, id, f"{member.row.base_url}: {said}")
+        elif member.row.base_url.startswith("offline:"):
+            yield Finding(WELL, id, "built in: an echo that asks no model")
+        else:
+            yield Finding(WELL, id, f"{member.row.base_url}{_key(app, member)}{models}")
+
+
+def _key(app: App, member: Member) -> str:
+    """Where the key comes from."""
+    if member.secret is None:
+        return ""
+    setting = app.config.providers.get(member.row.id)
+    reference = setting.key if setting is not None else None
+    names = (name for name in member.row.key_env if environment().get(name, "").strip())
+    return f", key from {reference or next(names, '')}"
+
+
+def _keys(app: App) -> Iterator[Finding]:
+    """The variables that would switch on somebody else."""
+    for id, member in app.members.items():
+        if member.off is not None and id not in app.config.providers and member.row.auth.required:
+            first, *others = member.row.key_env
+            also = f" (or {', '.join(others)})" if others else ""
+            yield Finding(MAYBE, first, f"{id}{also}")
+
+
+def _local(app: App) -> Iterator[str]:
+    """Servers of this machine that nobody looks for."""
+    for id, member in app.members.items():
+        if member.off is not None and not member.row.auth.required:
+            yield id
+
+
+def _names(app: App) -> Iterator[Finding]:
+    """What the names of the file stand for, and who answers callers that name nobody."""
+    catalog = app.house.catalog
+    for name in dict.fromkeys(["auto", *app.config.routes, *app.config.aliases]):
+        request = Request(id="", capability=Capability.CHAT, model=name, input=Chat(messages=()))
+        try:
+            planned = plan(request, catalog)
+        except RhetorError as error:
+            yield Finding(ILL, name, error.message)
+            continue
+        tried = " → ".join(target.name for target in planned.targets)
+        left_out = "".join(f"; without {c.target.name}: {c.reason}" for c in planned.left_out)
+        yield Finding(WELL, name, f"{tried}{left_out}")
+
+
+def _tokens(app: App) -> str:
+    names = ", ".join(app.config.server.tokens)
+    return f"tokens of {names}" if names else "no token asked for"
+
+
+def _count(models: int) -> str:
+    return f"{models} model{'s' if models != 1 else ''}"
+
+
+def _print(title: str, findings: list[Finding]) -> None:
+    if findings:
+        width = max(len(finding.name) for finding in findings)
+        print("\n".join([f"\n{title}", *(finding.line(width) for finding in findings)]))

@@ -1,0 +1,129 @@
+"""`rhetor serve` runs the gateway; `rhetor up` also says what is on and shows a first generation."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from rhetor.app import App
+from rhetor.cli.chat import say
+from rhetor.cli.doctor import providers_found
+from rhetor.cli.remote import Remote
+from rhetor.cli.setting import add_config_option, furnish
+from rhetor.config import ConfigError
+from rhetor.core.errors import RhetorError
+from rhetor.tasks import Tasks
+
+HELLO = "Say hello in one short sentence."
+LOOK_AROUND_S = 2.0  # for the greeting only: a local Ollama answers at once, a vendor may take its time
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    for name, help, run in (
+        ("serve", "run the gateway", _serve),
+        ("up", "run the gateway, say what is on, and show a first generation", _up),
+    ):
+        parser = commands.add_parser(name, help=help)
+        add_config_option(parser)
+        parser.set_defaults(run=run)
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    return _run(furnish(arguments), greet=False)
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    return _run(furnish(arguments), greet=True)
+
+
+def _run(app: App, greet: bool) -> int:
+    app.own_logs()
+    if sys.platform == "win32":
+        asyncio.run(_live(app, greet))
+    else:
+        import uvloop  # absent on Windows
+
+        uvloop.run(_live(app, greet))
+    return 0
+
+
+async def _live(app: App, greet: bool) -> None:
+    """Start, serve until told to stop, stop."""
+    stopping = asyncio.Event()
+    chores = Tasks()
+    _on_signal("SIGINT", stopping.set)
+    _on_signal("SIGTERM", stopping.set)
+    _on_signal("SIGHUP", lambda: chores.spawn(_reload(app), "reload"))
+    await app.start()
+    # What start-up made stays for good: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    if greet:
+        chores.spawn(_greet(app), "greeting")
+    await stopping.wait()
+    _forget_signals()
+    if app.house.pipeline.in_flight:
+        grace_s = app.config.server.shutdown_grace_s
+        print(f"stopping within {grace_s:g} s; once more stops at once", file=sys.stderr)
+    await chores.close()
+    await app.stop()
+
+
+def _on_signal(name: str, act: Callable[[], object]) -> None:
+    number = getattr(signal, name, None)
+    if number is None:
+        return
+    loop = asyncio.get_running_loop()
+    try:
+        loop.add_signal_handler(number, act)
+    except NotImplementedError:  # Windows
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(act))
+
+
+def _forget_signals() -> None:
+    """From now on a signal does what it does to any program: whoever asks twice does not want to wait."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):
+            loop.remove_signal_handler(number)
+
+
+async def _reload(app: App) -> None:
+    try:
+        await app.reload()
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"✗ {problem}", file=sys.stderr)
+        print("✗ not reloaded: the old configuration stays", file=sys.stderr)
+
+
+async def _greet(app: App) -> None:
+    """What a newcomer wants to see."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOOK_AROUND_S):
+            await app.discovered.wait()
+    findings = list(providers_found(app))
+    width = max(len(finding.name) for finding in findings)
+    print(f"\nRhetor listens on {app.url}\n")
+    print("\n".join(finding.line(width) for finding in findings))
+    if not any(member.secret for member in app.members.values()):
+        print(
+            "\nA key switches its vendor on: OPENAI_API_KEY, ANTHROPIC_API_KEY, … (`rhetor doctor` lists them)."
+        )
+    print(f"\nA first generation, through {app.url}/v1/chat/completions:\n\n  > {HELLO}\n  ", end="")
+    remote = Remote(app.url, app.some_token())
+    try:
+        answered = await say(remote, "auto", HELLO)
+        print(f"\n\n  answered by {answered}")
+    except RhetorError as error:
+        print(f"✗ {error.message}")
+    finally:
+        await remote.close()
+    print(f"\nPage           {app.url}/")
+    print(f"OpenAI SDK     base_url={app.url}/v1")
+    print(f"Anthropic SDK  base_url={app.url}\n", flush=True)

@@ -1,0 +1,218 @@
+"""The sections of `rhetor.yaml` as frozen models. Named like rooms, with units in the names."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from rhetor.core.capability import Capability, Feature
+from rhetor.providers.spec import AuthSpec, QuirkSpec
+
+DEFAULT_PORT = 8003
+
+
+def _reference(text: str) -> str:
+    kind, colon, rest = text.partition(":")
+    if not colon or kind not in ("env", "file") or not rest:
+        raise ValueError("secrets are references: write env:NAME or file:PATH")
+    return text
+
+
+def _base_url(text: str) -> str:
+    url = urlsplit(text)
+    if url.username or url.password:
+        raise ValueError("no user or password here: use key and auth")
+    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        raise ValueError("must be an address such as https://host/v1")
+    return text
+
+
+def _host_name(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if not re.fullmatch(r"[\w.-]+", text):
+            raise ValueError("must be a host's name alone, such as rhetor.example.org") from None
+    return text.lower()
+
+
+def _origin(text: str) -> str:
+    url = urlsplit(text.rstrip("/"))
+    if url.scheme not in ("http", "https") or not url.hostname or url.path or url.query:
+        raise ValueError("must be a page's scheme, host and port, such as https://app.example.org")
+    return text.rstrip("/").lower()
+
+
+def _no_credentials(headers: dict[str, str]) -> dict[str, str]:
+    if named := [name for name in headers if name.lower() in CREDENTIAL_HEADERS]:
+        raise ValueError(f"{named[0]} is not set here: use key, and auth for how it travels")
+    return {name.lower(): value for name, value in headers.items()}
+
+
+CREDENTIAL_HEADERS = (
+    "authorization",
+    "proxy-authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "cookie",
+)
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
+PROVIDER_ID = r"^[a-z][a-z0-9_-]*$"
+
+SecretRef = Annotated[
+    str, AfterValidator(_reference), Field(json_schema_extra={"pattern": r"^(env|file):.+$"})
+]
+BaseUrl = Annotated[
+    str, AfterValidator(_base_url), Field(json_schema_extra={"pattern": r"^https?://[^@?#]+$"})
+]
+HostName = Annotated[str, AfterValidator(_host_name)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Headers = Annotated[dict[str, str], AfterValidator(_no_credentials)]
+Name = Annotated[str, Field(pattern=NAME)]
+ProviderId = Annotated[str, Field(pattern=PROVIDER_ID)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerConfig(Section):
+    """Where the gateway listens, and who may come in."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Beyond loopback only with `tokens`.")
+    port: int = Field(DEFAULT_PORT, ge=0, le=65_535, description="TCP port; 0 takes a free one.")
+    tokens: dict[Name, SecretRef] = Field(
+        default_factory=dict,
+        description="Who may call: a name for each token, and a reference to it. Callers send it as "
+        "`Authorization: Bearer …` or `x-api-key: …`. Empty: no token is asked for (loopback only).",
+    )
+    allowed_hosts: tuple[HostName, ...] = Field(
+        (), description="Further names in the `Host` header that are ours. Loopback names always are."
+    )
+    allowed_origins: tuple[Origin, ...] = Field(
+        (), description="Web pages of other origins that may call, e.g. `https://app.example.org`."
+    )
+    max_body_mb: int = Field(32, ge=1, le=1024, description="Largest request body, in MiB.")
+    max_frame_kb: int = Field(1024, ge=16, le=65_536, description="Largest WebSocket frame, in KiB.")
+    shutdown_grace_s: Seconds = Field(30.0, description="How long trips may go on after SIGTERM, in seconds.")
+
+
+class ProviderConfig(Section):
+    """A provider: a built-in row switched on or changed, or a row of your own."""
+
+    wire: str | None = Field(
+        None, description="The language: openai, anthropic or ollama. Built-in rows know theirs."
+    )
+    base_url: BaseUrl | None = Field(
+        None, description="Where; for openai with its version segment, e.g. `…/v1`."
+    )
+    key: SecretRef | None = Field(
+        None, description="Reference to the key. Built-in rows know the vendor's variable."
+    )
+    name: str | None = Field(None, description="How people call it.")
+    enabled: bool = Field(
+        True, description="False switches a provider off, also one whose key is in the environment."
+    )
+    models: tuple[str, ...] | None = Field(
+        None,
+        description="The models on offer; others are refused. Without it the provider's own list counts.",
+    )
+    default_model: str | None = Field(None, description="What callers get who name only the provider.")
+    embedding_model: str | None = Field(None, description="The same, for embeddings.")
+    capabilities: frozenset[Capability] | None = Field(None, description="Replaces the row's capabilities.")
+    features: frozenset[Feature] | None = Field(None, description="Replaces the row's features.")
+    headers: Headers = Field(
+        default_factory=dict, description="Sent with every call, with those of the row; never for secrets."
+    )
+    auth: AuthSpec | None = Field(None, description="How the key travels.")
+    quirks: QuirkSpec | None = Field(None, description="Where the provider differs from its language.")
+    max_connections: int = Field(200, ge=1, le=10_000, description="Connections at the same time.")
+
+
+class TimeoutsConfig(Section):
+    """Seconds for each phase."""
+
+    connect_s: Seconds = Field(5.0, description="DNS, TCP and TLS. Only the top-level section sets it.")
+    first_event_s: Seconds = Field(
+        20.0, description="Until the first content, where another target could answer."
+    )
+    idle_s: Seconds = Field(20.0, description="Between two reads of a stream.")
+    total_s: Seconds = Field(600.0, description="The whole trip, over all attempts.")
+
+
+class RouteTimeouts(Section):
+    """Like `timeouts`, for one route; what is left out is taken from there."""
+
+    first_event_s: Seconds | None = Field(None, description="As there.")
+    idle_s: Seconds | None = Field(None, description="As there.")
+    total_s: Seconds | None = Field(None, description="As there.")
+
+
+class RouteConfig(Section):
+    """A name callers use, and the targets behind it."""
+
+    targets: tuple[str, ...] = Field(
+        min_length=1, description="`provider/model`, in the order they are tried."
+    )
+    timeouts: RouteTimeouts = Field(RouteTimeouts(), description="Differences from the top-level `timeouts`.")
+
+
+class LogsConfig(Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least that is logged."
+    )
+    format: Literal["console", "json"] = Field("console", description="For people, or for machines.")
+
+
+class DiscoveryConfig(Section):
+    """How providers' own model lists are used."""
+
+    enabled: bool = Field(True, description="Ask providers for their models, in the background.")
+    interval_s: Seconds = Field(3600.0, description="How often, in seconds.")
+    local: bool = Field(True, description="Look for an Ollama on this machine.")
+
+
+class Config(Section):
+    """The whole file."""
+
+    server: ServerConfig = ServerConfig()
+    providers: dict[ProviderId, ProviderConfig] = Field(
+        default_factory=dict, description="By id. `{}` switches a built-in row on."
+    )
+    routes: dict[Name, RouteConfig] = Field(default_factory=dict, description="By the name that callers use.")
+    aliases: dict[Name, str] = Field(default_factory=dict, description="Another name for a route or model.")
+    timeouts: TimeoutsConfig = TimeoutsConfig()
+    discovery: DiscoveryConfig = DiscoveryConfig()
+    logs: LogsConfig = LogsConfig()
+
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "server": ServerConfig,
+    "timeouts": TimeoutsConfig,
+    "discovery": DiscoveryConfig,
+    "logs": LogsConfig,
+}
+"""The sections of settings; the others hold names."""
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the file, for editors: as strict with names, as lenient with empty sections."""
+    schema = Config.model_json_schema()
+    for name, section in schema["properties"].items():
+        if "patternProperties" in section:
+            section["additionalProperties"] = False
+        schema["properties"][name] = {"anyOf": [section, {"type": "null"}]}
+    providers = schema["properties"]["providers"]["anyOf"][0]["patternProperties"]
+    providers[PROVIDER_ID] = {"anyOf": [providers[PROVIDER_ID], {"type": "null"}]}
+    tokens = schema["$defs"]["ServerConfig"]["properties"]["tokens"]
+    tokens["additionalProperties"] = False
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "rhetor.yaml"}

@@ -1,0 +1,1 @@
+"""Doors: HTTP, SSE and WebSocket surfaces, each a thin translation into trips."""

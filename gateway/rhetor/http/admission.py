@@ -1,0 +1,85 @@
+"""Who comes in: Host and Origin against DNS rebinding and foreign pages, then the token."""
+
+from __future__ import annotations
+
+import hashlib
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from rhetor.core.errors import BadRequest, Code
+from rhetor.http.house import PRINCIPAL, Gatekeeping
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def admit(request: web.Request, rules: Gatekeeping, public: bool) -> None:
+    """Let the request in, or say why not. Public handlers skip the token, never the Host.
+
+    Raises:
+        BadRequest: forbidden or unauthenticated.
+    """
+    _check_host(request, rules)
+    _check_origin(request, rules)
+    if public or not rules.tokens:
+        return
+    request[PRINCIPAL] = _principal(request, rules)
+
+
+def digest(token: str) -> bytes:
+    """What is kept of a token: comparing digests tells an attacker nothing through time."""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def allowed_origin(request: web.Request, rules: Gatekeeping) -> str | None:
+    """The page's origin if it may read our replies; None when there is no page, or a foreign one."""
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return None
+    return origin if origin in rules.origins or _same_origin(request, origin) else None
+
+
+def _check_host(request: web.Request, rules: Gatekeeping) -> None:
+    if rules.hosts is not None and _name(request.headers.get("Host", "")) not in rules.hosts:
+        raise BadRequest("this Host is not ours; see server.allowed_hosts", Code.FORBIDDEN)
+
+
+def _check_origin(request: web.Request, rules: Gatekeeping) -> None:
+    if "Origin" not in request.headers:
+        return
+    upgrades = "Upgrade" in request.headers
+    if request.method in SAFE_METHODS and not upgrades:
+        return
+    if allowed_origin(request, rules) is None:
+        raise BadRequest("pages of this Origin may not call; see server.allowed_origins", Code.FORBIDDEN)
+
+
+def _same_origin(request: web.Request, origin: str) -> bool:
+    try:
+        return urlsplit(origin).netloc == request.headers.get("Host", "") != ""
+    except ValueError:
+        return False
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
+
+
+def _principal(request: web.Request, rules: Gatekeeping) -> str:
+    token = request.headers.get("x-api-key") or _bearer(request.headers.get("Authorization", ""))
+    if not token:
+        raise BadRequest(
+            "a token is needed: send it as `Authorization: Bearer …` or `x-api-key: …`", Code.UNAUTHENTICATED
+        )
+    principal = rules.tokens.get(digest(token))
+    if principal is None:
+        raise BadRequest("this token is not known here", Code.UNAUTHENTICATED)
+    return principal
+
+
+def _bearer(header: str) -> str:
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

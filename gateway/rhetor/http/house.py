@@ -1,0 +1,55 @@
+"""What every door needs of the house, handed in once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from rhetor.core.clock import Clock
+from rhetor.pipeline.trip import Pipeline
+from rhetor.routing.catalog import Catalog
+from rhetor.store.base import Ledger
+from rhetor.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Gatekeeping:
+    """Who may come in.
+
+    `tokens` maps each token's SHA-256 to the name it stands for; empty means
+    that nobody is asked for one. `hosts` None means that any Host will do.
+    """
+
+    tokens: Mapping[bytes, str] = field(default_factory=dict)
+    hosts: frozenset[str] | None = None
+    origins: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, kw_only=True)
+class House:
+    pipeline: Pipeline
+    books: Ledger
+    metrics: Metrics
+    clock: Clock
+    gatekeeping: Gatekeeping
+    port: int
+    max_body_bytes: int
+    max_frame_bytes: int
+    reload: Callable[[], Awaitable[None]]
+    """Read the configuration again; raises what is wrong with it."""
+    began_s: float = 0.0
+    """When the house opened, on the monotonic clock."""
+    closing: bool = False
+    """No new trips: the house is about to stop."""
+    websockets: set[web.WebSocketResponse] = field(default_factory=set)
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.pipeline.registry.snapshot.catalog
+
+
+HOUSE = web.AppKey("house", House)
+PRINCIPAL = web.RequestKey("principal", str)
+"""Whose token the caller showed; absent when none is asked for."""

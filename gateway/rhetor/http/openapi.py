@@ -1,0 +1,79 @@
+"""The OpenAPI document and the discovery answer, made from the table of what is served."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable
+
+from rhetor import __version__
+from rhetor.core.content import JsonValue
+from rhetor.http.served import Served
+
+_FIELD = re.compile(r"{(\w+)(?::[^}]*)?}")
+
+
+def openapi(table: Iterable[Served]) -> dict[str, JsonValue]:
+    """OpenAPI 3.1 of everything served over HTTP."""
+    paths: dict[str, dict[str, JsonValue]] = {}
+    for served in table:
+        path = _FIELD.sub(r"{\1}", served.path)
+        paths.setdefault(path, {})[served.method.lower()] = _operation(served)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rhetor",
+            "version": __version__,
+            "description": "One gateway in front of every model provider.",
+        },
+        "paths": dict(paths),
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            }
+        },
+    }
+
+
+def discovery(table: Iterable[Served]) -> dict[str, JsonValue]:
+    """What Tekton's components ask a neighbour: what are you, and what can be called."""
+    return {
+        "component": "rhetor",
+        "version": __version__,
+        "description": "LLM gateway: one place to reach every model provider.",
+        "endpoints": [{"path": s.path, "method": s.method, "description": summary(s)} for s in table],
+        "capabilities": ["chat", "stream", "embeddings", "count_tokens", "fallback", "websocket"],
+        "dependencies": {},
+        "metadata": {"openapi": "/openapi.json", "metrics": "/metrics"},
+    }
+
+
+def summary(served: Served) -> str:
+    """The first paragraph of the handler's docstring, on one line."""
+    return " ".join((inspect.getdoc(served.handler) or "").split("\n\n")[0].split())
+
+
+def _operation(served: Served) -> dict[str, JsonValue]:
+    operation: dict[str, JsonValue] = {
+        "operationId": f"{served.door}_{served.handler.__name__}_{_slug(served.path)}",
+        "summary": summary(served),
+        "tags": [served.door],
+        "responses": {
+            "200": {"description": "The reply."},
+            "default": {"description": f"An error in the {served.wire.name} language."},
+        },
+    }
+    if fields := _FIELD.findall(served.path):
+        operation["parameters"] = [
+            {"name": f, "in": "path", "required": True, "schema": {"type": "string"}} for f in fields
+        ]
+    if served.method == "POST":
+        operation["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
+    if not served.public:
+        operation["security"] = [{"bearer": []}, {"key": []}]
+    return operation
+
+
+def _slug(path: str) -> str:
+    return re.sub(r"\W+", "_", path).strip("_") or "root"

@@ -1,0 +1,185 @@
+"""What operators and newcomers ask: health, readiness, metrics, what is served, and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+
+import orjson
+from aiohttp import web
+
+from rhetor import __version__
+from rhetor.core.content import JsonValue
+from rhetor.core.errors import BadRequest, Code
+from rhetor.core.record import TripRecord
+from rhetor.http.house import HOUSE, House
+from rhetor.routing.plan import Candidate
+from rhetor.telemetry.metrics import CONTENT_TYPE
+
+COMPONENT = "rhetor"
+LATEST_TRIPS = 50
+CLIENT_SCRIPT = "tekton-llm-client.js"
+
+
+async def health(http: web.Request) -> web.Response:
+    """Whether the process lives, and which providers can be asked."""
+    house = http.app[HOUSE]
+    providers = house.catalog.providers.values()
+    usable = [p for p in providers if p.available and not p.last_resort]
+    return _json(
+        {
+            "status": "healthy" if usable else "degraded",
+            "component": COMPONENT,
+            "service": COMPONENT,
+            "version": __version__,
+            "timestamp": house.clock.utc().isoformat(),
+            "uptime": round(house.clock.monotonic_s() - house.began_s, 3),
+            "port": house.port,
+            "registered_with_hermes": False,
+            "dependencies": [],
+            "metrics": {"trips_in_flight": house.pipeline.in_flight},
+            "details": {"providers": {p.id: p.available for p in providers}},
+        }
+    )
+
+
+async def ready(http: web.Request) -> web.Response:
+    """Whether new requests are welcome: 503 while shutting down."""
+    house = http.app[HOUSE]
+    body: dict[str, JsonValue] = {
+        "ready": not house.closing,
+        "component": COMPONENT,
+        "version": __version__,
+        "timestamp": house.clock.utc().isoformat(),
+    }
+    return _json(body, status=503 if house.closing else 200)
+
+
+async def metrics(http: web.Request) -> web.Response:
+    """Prometheus metrics; JSON for callers that accept it and nothing else."""
+    house = http.app[HOUSE]
+    _refresh(house)
+    if "application/json" in http.headers.get("Accept", "") or http.query.get("format") == "json":
+        return web.Response(body=orjson.dumps(house.metrics.as_json()), content_type="application/json")
+    return web.Response(body=house.metrics.text(), headers={"content-type": CONTENT_TYPE})
+
+
+async def trips(http: web.Request) -> web.Response:
+    """The newest generations as the books keep them: who asked whom, how it went, what it cost."""
+    house = http.app[HOUSE]
+    try:
+        limit = max(1, min(int(http.query.get("limit", LATEST_TRIPS)), 1000))
+    except ValueError:
+        raise BadRequest("limit must be a number from 1 to 1000", param="limit") from None
+    return _json({"trips": [_trip(record) for record in await house.books.latest(limit)]})
+
+
+async def explain(http: web.Request) -> web.Response:
+    """Which targets a chat with `?model=…` would try, in order, and why the others are left out."""
+    from rhetor.core.capability import Capability
+    from rhetor.core.request import Chat, Request
+
+    try:
+        capability = Capability(http.query.get("capability", Capability.CHAT))
+    except ValueError:
+        known = ", ".join(Capability)
+        raise BadRequest(f"no such capability; there are {known}", param="capability") from None
+    request = Request(
+        id="explain", capability=capability, model=http.query.get("model", ""), input=Chat(messages=())
+    )
+    planned = http.app[HOUSE].pipeline.explain(request)
+    return _json(
+        {
+            "route": planned.route.name,
+            "targets": [_candidate(c) for c in planned.candidates],
+            "left_out": [_candidate(c) for c in planned.left_out],
+        }
+    )
+
+
+async def reload(http: web.Request) -> web.Response:
+    """Read the configuration again: all of it, or none when something is wrong with it."""
+    try:
+        await http.app[HOUSE].reload()
+    except Exception as error:
+        problems = getattr(error, "problems", None)
+        if problems is None:
+            raise
+        raise BadRequest("; ".join(map(str, problems)), Code.INVALID_REQUEST) from None
+    return _json({"reloaded": True})
+
+
+async def page(http: web.Request) -> web.Response:
+    """A page for people: providers, models, a prompt to try, and how to point an SDK here."""
+    return _file("console/index.html", "text/html")
+
+
+async def page_asset(http: web.Request) -> web.Response:
+    """What the page is made of."""
+    kinds = {"console.js": "text/javascript", "console.css": "text/css"}
+    name = http.match_info["name"]
+    if name not in kinds:
+        raise BadRequest("no such file", Code.NOT_FOUND)
+    return _file(f"console/{name}", kinds[name])
+
+
+async def script(http: web.Request) -> web.Response:
+    """The JavaScript client for pages that load it with a script tag."""
+    if http.match_info["name"] != CLIENT_SCRIPT:
+        raise BadRequest("no such file", Code.NOT_FOUND)
+    return _file(f"console/{CLIENT_SCRIPT}", "text/javascript")
+
+
+def _file(name: str, kind: str) -> web.Response:
+    text = resources.files("rhetor.http").joinpath(name).read_text("utf-8")
+    headers = {
+        "content-security-policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-cache",
+    }
+    return web.Response(text=text, content_type=kind, headers=headers)
+
+
+def _refresh(house: House) -> None:
+    """Gauges that are counted when somebody looks."""
+    metrics, catalog = house.metrics, house.catalog
+    metrics.set("rhetor_trips_in_flight", value=house.pipeline.in_flight)
+    metrics.set("rhetor_websockets_open", value=len(house.websockets))
+    metrics.set("rhetor_build_info", __version__, value=1)
+    metrics.forget("rhetor_models")
+    metrics.forget("rhetor_provider_up")
+    for facts in catalog.providers.values():
+        metrics.set("rhetor_provider_up", facts.id, value=1 if facts.available else 0)
+    for offer in catalog.offers.values():
+        metrics.add("rhetor_models", offer.provider)
+
+
+def _trip(record: TripRecord) -> JsonValue:
+    return {
+        "id": record.id,
+        "at": record.at.isoformat(),
+        "door": record.door,
+        "capability": record.capability,
+        "model": record.requested_model,
+        "served_by": record.served_by,
+        "outcome": record.outcome,
+        "stream": record.stream,
+        "fallback": record.fallback,
+        "attempts": [{"target": a.target, "outcome": a.outcome, "ms": a.ms} for a in record.attempts],
+        "input_tokens": record.usage.input_tokens,
+        "output_tokens": record.usage.output_tokens,
+        "usage_source": record.usage.source,
+        "cost_micros": record.cost_micros,
+        "first_event_ms": record.first_event_ms,
+        "total_ms": record.total_ms,
+        "component": record.component,
+        "principal": record.principal,
+    }
+
+
+def _candidate(candidate: Candidate) -> JsonValue:
+    return {"target": candidate.target.name, "reason": candidate.reason}
+
+
+def _json(value: Mapping[str, JsonValue], status: int = 200) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")

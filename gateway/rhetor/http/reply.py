@@ -1,0 +1,183 @@
+"""From a request to a reply: the one way that every HTTP door's generations go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from rhetor.core.content import JsonValue
+from rhetor.core.errors import BadRequest, Code, RhetorError
+from rhetor.core.events import Failed
+from rhetor.core.request import Request
+from rhetor.http.house import HOUSE, PRINCIPAL
+from rhetor.pipeline.trip import Trip
+from rhetor.wire.base import JSON_TYPE, Chunk, Door, Renderer, ReplyInfo, Wire
+
+PASSED_ON = (
+    "retry-after",
+    "retry-after-ms",
+    "openai-processing-ms",
+    *(
+        f"x-ratelimit-{what}-{of}"
+        for what in ("limit", "remaining", "reset")
+        for of in ("requests", "tokens")
+    ),
+    *(
+        f"anthropic-ratelimit-{of}-{what}"
+        for what in ("limit", "remaining", "reset")
+        for of in ("requests", "tokens", "input-tokens", "output-tokens")
+    ),
+)
+"""The provider's own headers that callers of the same language act upon."""
+
+
+class CallerLeft(Exception):
+    """The caller closed the connection while we wrote."""
+
+
+async def read_body(http: web.Request) -> bytes:
+    """The body, or an error in words.
+
+    Raises:
+        BadRequest: request_too_large.
+    """
+    try:
+        return await http.read()
+    except web.HTTPRequestEntityTooLarge:
+        limit_mb = http.app[HOUSE].max_body_bytes >> 20
+        raise BadRequest(f"the body is larger than {limit_mb} MiB", Code.TOO_LARGE) from None
+
+
+async def generate(http: web.Request, wire: Wire, door: Door, name: str) -> web.StreamResponse:
+    """Parse the body, make the trip, and answer in the caller's language, whole or streamed."""
+    headers = {key.lower(): value for key, value in http.headers.items()}
+    request = door.parse(await read_body(http), headers)
+    return await answer(http, wire, door, request, name)
+
+
+async def answer(
+    http: web.Request, wire: Wire, door: Door, request: Request, name: str
+) -> web.StreamResponse:
+    """Make the trip for a parsed request and answer with its reply."""
+    house = http.app[HOUSE]
+    if house.closing:
+        raise BadRequest("the gateway is shutting down", Code.SHUTTING_DOWN)
+    request.principal = http.get(PRINCIPAL)
+    trip = house.pipeline.trip(request, name)
+    try:
+        async with trip:
+            renderer = door.renderer(request, reply_info(trip))
+            if request.stream:
+                return await _stream(http, trip, renderer)
+            return await _whole(trip, renderer)
+    except RhetorError as error:
+        return refusal(wire, error, request.id, trip.meta)
+
+
+def reply_info(trip: Trip) -> ReplyInfo:
+    """What a renderer may tell of a trip; who answers is empty until somebody does."""
+    target = trip.served_by
+    return ReplyInfo(
+        id=trip.request.id,
+        created_s=int(trip.began_at.timestamp()),
+        model=trip.request.model,
+        provider=target.provider if target is not None else "",
+        served_model=target.model if target is not None else "",
+        meta=trip.meta,
+    )
+
+
+def bytes_of(trip: Trip, renderer: Renderer, chunk: Chunk) -> bytes:
+    """A chunk in the caller's language: the provider's own frames where both speak the same."""
+    if not trip.verbatim:
+        return renderer.render(chunk.events)
+    # Without a frame it is either a failure that we noticed, or an ending that the provider did not spell out.
+    return chunk.raw or renderer.render([event for event in chunk.events if isinstance(event, Failed)])
+
+
+def refusal(
+    wire: Wire, error: RhetorError, request_id: str, meta: Mapping[str, JsonValue] | None = None
+) -> web.Response:
+    """An error in the caller's language."""
+    headers = {"x-request-id": request_id, "request-id": request_id}
+    if meta is not None:
+        # The gateway has tried what there was to try: an SDK that repeats would only multiply it.
+        headers |= {"x-should-retry": "false", **_meta_headers(meta)}
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, round(error.retry_after_s)))
+    if error.code is Code.UNAUTHENTICATED:
+        headers["www-authenticate"] = "Bearer"
+    body = wire.render_error(error, request_id)
+    return web.Response(status=error.status, body=body, content_type=JSON_TYPE, headers=headers)
+
+
+async def _stream(http: web.Request, trip: Trip, renderer: Renderer) -> web.StreamResponse:
+    headers = _reply_headers(trip)
+    headers["content-type"] = renderer.content_type
+    headers["cache-control"] = "no-cache"
+    headers["x-accel-buffering"] = "no"
+    response = web.StreamResponse(headers=headers)
+    pending = b""
+    async for chunk in trip.chunks():
+        pending += bytes_of(trip, renderer, chunk)
+        if not pending:
+            continue
+        try:
+            if not response.prepared:
+                await response.prepare(http)
+            await response.write(pending)
+        except ConnectionError:
+            raise CallerLeft from None
+        pending = b""
+    try:
+        if not response.prepared:
+            await response.prepare(http)
+        await response.write_eof()
+    except ConnectionError:
+        raise CallerLeft from None
+    return response
+
+
+async def _whole(trip: Trip, renderer: Renderer) -> web.Response:
+    pieces = [bytes_of(trip, renderer, chunk) async for chunk in trip.chunks()]
+    headers = _reply_headers(trip)
+    headers["content-type"] = renderer.content_type
+    if trip.meta.get("cost_micros") is not None:
+        headers["x-rhetor-cost-micros"] = str(trip.meta["cost_micros"])
+    return web.Response(body=b"".join(pieces), headers=headers)
+
+
+def _reply_headers(trip: Trip) -> dict[str, str]:
+    headers = {"x-request-id": trip.request.id, "request-id": trip.request.id, **_meta_headers(trip.meta)}
+    if trip.verbatim:
+        given = trip.answer.response.headers
+        headers |= {name: given[name] for name in PASSED_ON if name in given}
+    return headers
+
+
+def _meta_headers(meta: Mapping[str, JsonValue]) -> dict[str, str]:
+    headers = {"x-rhetor-generation-id": str(meta["generation_id"])}
+    if meta["served_by"]:
+        headers["x-rhetor-served-by"] = str(meta["served_by"])
+    if attempts := meta["attempts"]:
+        assert isinstance(attempts, list)
+        headers["x-rhetor-attempts"] = ", ".join(map(_attempt_header, attempts))
+    if meta["fallback"]:
+        headers["x-rhetor-fallback"] = "true"
+    if dropped := meta.get("dropped"):
+        assert isinstance(dropped, list)
+        headers["x-rhetor-dropped"] = _header_safe(", ".join(map(str, dropped)))
+    if meta.get("usage_source") == "estimated":
+        headers["x-rhetor-usage"] = "estimated"
+    return headers
+
+
+def _attempt_header(attempt: JsonValue) -> str:
+    assert isinstance(attempt, Mapping)
+    return _header_safe(f"{attempt['target']};{attempt['outcome']};{attempt['ms']}ms")
+
+
+def _header_safe(text: str) -> str:
+    """Printable ASCII, at a length that no proxy refuses."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:2000]

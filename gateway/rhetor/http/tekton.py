@@ -1,0 +1,84 @@
+"""The Tekton door over HTTP: chat, streamed chat, and who could answer."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+
+from rhetor.core.capability import Capability
+from rhetor.http.house import HOUSE
+from rhetor.http.reply import answer, read_body
+from rhetor.routing.catalog import Catalog, Offer, ProviderFacts
+from rhetor.wire.tekton import TEKTON
+from rhetor.wire.tekton.ask import OURSELVES
+from rhetor.wire.tekton.providers import ListedModel, ListedProvider, Listing, providers_body
+
+NAME = "tekton"
+
+
+async def chat(http: web.Request) -> web.StreamResponse:
+    """Continue a conversation and answer in one piece (Tekton)."""
+    return await _generate(http, stream=False)
+
+
+async def chat_stream(http: web.Request) -> web.StreamResponse:
+    """Continue a conversation as server-sent events that end with `[DONE]` (Tekton)."""
+    return await _generate(http, stream=True)
+
+
+async def providers(http: web.Request) -> web.Response:
+    """Every provider and its models, with the defaults; one answer for three older dialects."""
+    body = providers_body(listing(http.app[HOUSE].catalog))
+    return web.Response(body=orjson.dumps(body), content_type="application/json")
+
+
+def listing(catalog: Catalog) -> Listing:
+    """The catalog as Tekton's clients read it. Routes are models of a provider with our own name."""
+    models: dict[str, list[ListedModel]] = {}
+    for offer in catalog.offers.values():
+        models.setdefault(offer.provider, []).append(_model(offer))
+    listed = [_provider(facts, tuple(models.get(facts.id, ()))) for facts in catalog.providers.values()]
+    default = catalog.resolve("", Capability.CHAT)
+    if catalog.routes:
+        routes = tuple(ListedModel(id=name) for name in catalog.routes)
+        first = default.name if default.name in catalog.routes else routes[0].id
+        listed.insert(
+            0,
+            ListedProvider(
+                id=OURSELVES[0], name="Rhetor", available=True, default_model=first, models=routes
+            ),
+        )
+    if default.name in catalog.routes:
+        return Listing(providers=tuple(listed), default_provider=OURSELVES[0], default_model=default.name)
+    target = default.targets[0]
+    return Listing(providers=tuple(listed), default_provider=target.provider, default_model=target.model)
+
+
+async def _generate(http: web.Request, stream: bool) -> web.StreamResponse:
+    door = TEKTON.doors[Capability.CHAT]
+    headers = {name.lower(): value for name, value in http.headers.items()}
+    request = door.parse(await read_body(http), headers)
+    request.stream = stream  # the path decides; the body says the same
+    return await answer(http, TEKTON, door, request, NAME)
+
+
+def _provider(facts: ProviderFacts, models: tuple[ListedModel, ...]) -> ListedProvider:
+    return ListedProvider(
+        id=facts.id,
+        name=facts.name,
+        available=facts.available,
+        reason=facts.reason,
+        default_model=facts.default_model or "",
+        models=models,
+    )
+
+
+def _model(offer: Offer) -> ListedModel:
+    known = ["chat" if c is Capability.CHAT else str(c) for c in sorted(offer.capabilities)]
+    return ListedModel(
+        id=offer.model,
+        name=offer.name,
+        context_tokens=offer.context_tokens,
+        capabilities=(*known, *sorted(offer.features or ())),
+        price=offer.price,
+    )

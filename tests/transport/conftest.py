@@ -1,0 +1,44 @@
+"""Every implementation of the transport, on every loop that production may run on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+
+from rhetor.transport.base import Transport
+from rhetor.transport.http import HttpTransport
+
+IMPLEMENTATIONS: Mapping[str, Callable[[int, float], Transport]] = {"aiohttp": HttpTransport}
+"""Name → limit and connect_s → transport. Another implementation joins the contract by a line here."""
+
+MakeTransport = Callable[..., Transport]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        return {"asyncio": asyncio.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(params=list(IMPLEMENTATIONS.values()), ids=list(IMPLEMENTATIONS))
+async def make_transport(request: pytest.FixtureRequest, no_leaks: None) -> AsyncIterator[MakeTransport]:
+    """Transports that are closed with the test, and must leave no task behind."""
+    made: list[Transport] = []
+
+    def make(limit: int = 4, connect_s: float = 5.0) -> Transport:
+        made.append(request.param(limit, connect_s))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        await transport.close()
+
+
+@pytest.fixture
+def transport(make_transport: MakeTransport) -> Transport:
+    return make_transport()
