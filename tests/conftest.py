@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -170,14 +170,13 @@ def free_port() -> int:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, proxy or setting of the machine reaches a test."""
     import os
 
     for name in list(os.environ):
         if name.startswith(("RHETOR_", "TEKTON_")) or name.upper().endswith(("_API_KEY", "_PROXY", "_TOKEN")):
             monkeypatch.delenv(name)
-    yield
 
 
 @pytest.fixture

@@ -21,8 +21,9 @@ FLOORS = (
 FLOOR_OF = {room: n for n, rooms in enumerate(FLOORS) for room in rooms}
 
 AT_HOME = {
-    "aiohttp": {"transport", "http", "testing"},
-    "yarl": {"transport"},
+    "aiohttp": {"http", "testing"},
+    "httptools": {"transport"},
+    "aiohappyeyeballs": {"transport"},
     "prometheus_client": {"telemetry"},
     "opentelemetry": {"telemetry"},
     "sqlalchemy": {"store"},

@@ -289,6 +289,17 @@ def test_defaults_are_on_offer_even_if_nobody_listed_them() -> None:
     assert tried(names, "lab/", Capability.EMBEDDINGS) == ["lab/embed-b"]
 
 
+def test_a_server_of_ones_own_embeds_whatever_its_models_are_called() -> None:
+    """Only names that say what they are for, and lists that tell, narrow what a configured row offers."""
+    listed = [ModelEntry("mine"), ModelEntry("nomic-embed"), ModelEntry("told", capabilities=frozenset())]
+    given = {"lab": {**LAB, "capabilities": ["text-to-text", "embeddings"]}}
+    offers = catalog(providers=given, lists={"lab": listed}).offers
+
+    assert offers["lab/mine"].capabilities == {Capability.CHAT, Capability.EMBEDDINGS}
+    assert offers["lab/nomic-embed"].capabilities == {Capability.EMBEDDINGS}
+    assert offers["lab/told"].capabilities == frozenset()
+
+
 def test_what_a_provider_lists_is_completed_by_prices_and_limits() -> None:
     """The list says that a model exists, the catalogue what it costs, limits what fits into it."""
     environ = {"ANTHROPIC_API_KEY": "k"}

@@ -24,12 +24,13 @@ from rhetor.pipeline.ledger import LedgerQueue
 from rhetor.pipeline.trip import Pipeline
 from rhetor.providers.builtin import load_builtin
 from rhetor.providers.discovery import list_models
-from rhetor.providers.models import Catalogue, load_catalogue
+from rhetor.providers.models import Catalogue, load_catalogue, load_limits
+from rhetor.providers.offline import OFFLINE_ROW
 from rhetor.providers.registry import Registry, Snapshot
 from rhetor.store.memory import MemoryLedger
 from rhetor.telemetry import logs
 from rhetor.telemetry.metrics import Metrics
-from rhetor.transport.http import HttpTransport
+from rhetor.transport.pool import HttpPool
 from rhetor.wire.base import ModelEntry
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 PROBE_S = 15.0  # how soon a local server that was started later is noticed
 DRAIN_LOOK_S = 0.05
-LAST_WORDS_S = 2.0  # for what is left after the grace: WebSockets' goodbyes, then the last handlers
+GOODBYE_S = 2.0  # for WebSockets to answer ours
+CUT_S = 0.25  # after the grace; aiohttp waits twice as long before it cancels a handler
 FIXED = ("host", "port", "max_body_mb")
 """Settings of the server that it has from its start; a reload cannot change them."""
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -59,7 +61,7 @@ class App:
         self._environ = environ
         self._clock = clock or SystemClock()
         self._rows = load_builtin()
-        self._catalogue = Catalogue({}, {}, self._clock)  # the prices come after the start
+        self._catalogue = Catalogue({}, load_limits(), self._clock)  # the prices come after the start
         self.lists: dict[str, Sequence[ModelEntry] | str] = {}
         """What providers said of their models, or why they could not be asked."""
         self.discovered = asyncio.Event()
@@ -114,7 +116,7 @@ class App:
             application(self.house),
             handler_cancellation=True,  # a caller that leaves cancels its handler, and so the upstream call
             access_log=None,
-            shutdown_timeout=LAST_WORDS_S,
+            shutdown_timeout=CUT_S,
         )
         await self._runner.setup()
         server = self.config.server
@@ -222,7 +224,7 @@ class App:
             for socket in list(self.house.websockets)
         )
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
+            async with asyncio.timeout(GOODBYE_S):
                 await asyncio.gather(*goodbyes, return_exceptions=True)
 
     def _tell(self, event: str) -> None:
@@ -254,7 +256,7 @@ class App:
     async def discover(self) -> None:
         """Ask every provider that is on for its models, once, and swap in what they say."""
         on = [member for member in self.members.values() if member.off is None]
-        rows = [member.row for member in on if not member.probed]
+        rows = [member.row for member in on if not member.probed and member.row.id != OFFLINE_ROW.id]
         if rows:
             self._catalogue = await asyncio.to_thread(load_catalogue, rows, self._clock)
         async with asyncio.TaskGroup() as group:
@@ -308,7 +310,7 @@ class App:
 
 
 def _transports(config: Config) -> MakeTransport:
-    return lambda row, setting: HttpTransport(setting.max_connections, config.timeouts.connect_s)
+    return lambda row, setting: HttpPool(setting.max_connections, config.timeouts.connect_s)
 
 
 def _same(before: Member | None, after: Member | None) -> bool:

@@ -16,13 +16,12 @@ from rhetor.providers.builtin import base_url_of, load_builtin
 from rhetor.providers.models import Catalogue, ModelFacts, merge
 from rhetor.providers.offline import OFFLINE_ROW, OFFLINE_WIRE, OfflineTransport
 from rhetor.providers.provider import Provider
-from rhetor.providers.spec import ProviderRow, Source
+from rhetor.providers.spec import ProviderRow
 from rhetor.routing.catalog import DEFAULT_NAMES, Catalog, Offer, ProviderFacts, Route, Target, build_catalog
 from rhetor.transport.base import Transport
 from rhetor.wire.base import ModelEntry
 from rhetor.wire.languages import WIRES
 
-CONFIGURED = Source(url="rhetor.yaml", read="2026-01-01")
 ESTIMATOR = Target(OFFLINE_ROW.id, "estimate")
 
 
@@ -174,7 +173,6 @@ def _own(id: str, vendor: ProviderRow, base_url: str, keyed: bool) -> ProviderRo
         auth=vendor.auth.model_copy(update={"required": keyed}),
         headers=vendor.headers,
         capabilities=vendor.capabilities - {Capability.COUNT_TOKENS},  # few but the vendor count tokens
-        docs=CONFIGURED,
         status="configured",
     )
 
@@ -298,20 +296,33 @@ def _offers(
     if member.models is None:
         defaults = dict.fromkeys(m for m in (row.default_model, row.embedding_model) if m and m not in named)
         chosen += [ModelEntry(id) for id in defaults]
-    return [_offer(row, merge(entry, catalogue.facts(row, entry.id))) for entry in chosen]
+    return [_offer(row, entry, catalogue.facts(row, entry.id)) for entry in chosen]
 
 
-def _offer(row: ProviderRow, facts: ModelFacts) -> Offer:
+def _offer(row: ProviderRow, entry: ModelEntry, known: ModelFacts | None) -> Offer:
+    facts = merge(entry, known)
+    nobody_said = known is None and entry.capabilities is None
     return Offer(
         provider=row.id,
         model=facts.id,
         name=facts.name,
-        capabilities=facts.capabilities & row.capabilities | _counting(row, facts),
+        capabilities=_capabilities(row, facts, nobody_said),
         features=facts.features,
         context_tokens=facts.context_tokens,
         max_output_tokens=facts.max_output_tokens,
         price=facts.price,
     )
+
+
+def _capabilities(row: ProviderRow, facts: ModelFacts, nobody_said: bool) -> frozenset[Capability]:
+    """What a model is asked for. On a server of one's own it is called as its owner likes.
+
+    There a name that says nothing does not speak against what the row offers.
+    """
+    own = row.local or row.status == "configured"
+    if own and nobody_said and facts.capabilities == {Capability.CHAT}:
+        return row.capabilities
+    return facts.capabilities & row.capabilities | _counting(row, facts)
 
 
 def _counting(row: ProviderRow, facts: ModelFacts) -> frozenset[Capability]:

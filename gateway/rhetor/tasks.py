@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
@@ -71,7 +70,8 @@ async def supervise(
 
 
 async def stop(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait until it is gone."""
+    """Cancel a task and wait until it is gone. What it failed of is raised, being cancelled is no failure."""
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait([task])  # unlike awaiting the task this tells its cancellation from our own
+    if not task.cancelled():
+        task.result()

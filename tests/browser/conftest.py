@@ -7,28 +7,38 @@ import shutil
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import ConsoleMessage, Page, async_playwright
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--no-first-run",
 ]
+REFUSED = "Failed to load resource"  # how Chromium notes a reply that is an error; pages handle those
 
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    """An empty page; an exception that nobody in it catches fails the test."""
+    """An empty page; what it complains of, or throws and nobody in it catches, fails the test."""
     if CHROMIUM is None:
         pytest.skip("chromium is missing; tests/setup installs it where it may")
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *as_root])
         page = await browser.new_page()
-        uncaught: list[str] = []
-        page.on("pageerror", lambda error: uncaught.append(str(error)))
+        complaints: list[str] = []
+
+        def on_console(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning") and not message.text.startswith(REFUSED):
+                complaints.append(message.text)
+
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", on_console)
         yield page
         await browser.close()
-    assert not uncaught
+    assert not complaints

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from tests.client.scripted import ScriptedGateway
 
 from tekton_llm_client import TektonLLMClient
+from tests.client.scripted import ScriptedGateway
 
 
 @pytest.fixture

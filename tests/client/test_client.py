@@ -7,11 +7,11 @@ import json
 import socket
 
 import pytest
-from tests.client.scripted import REPLY, ScriptedGateway, frame, golden
 
 import tekton_llm_client as tekton
 from tekton_llm_client import TektonLLMClient
 from tekton_llm_client.models import CompletionResponse, Message, StreamingChunk
+from tests.client.scripted import REPLY, ScriptedGateway, frame, golden
 
 
 def text_of(chunks: list[StreamingChunk]) -> str:

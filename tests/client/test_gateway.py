@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.conftest import MakeProcess, settings
 
 import tekton_llm_client as tekton
 from rhetor.testing import Upstream, fails, hangs, says
 from tekton_llm_client import TektonLLMClient
+from tests.conftest import MakeProcess, settings
 
 
 async def test_the_client_and_the_gateway_understand_each_other(

@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client.scripted import frame, golden
 
 import tekton_llm_client as tekton
 from tekton_llm_client.protocol import Call, ChunkReader, pause_before_retry, refusal
+from tests.client.scripted import frame, golden
 
 STREAM = b": ping\n\nevent: message\r\n" + frame('\n"ü"') + golden("stream_tools.sse")
 CALL = Call("/api/v1/chat", b"{}", silence_s=1.0, retries=3, first_pause_s=0.5)

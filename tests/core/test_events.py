@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
-from tests.wire.strategies import replies
 
 from rhetor.core.content import Opaque, Part, Refusal, Text, Thinking, ToolUse
 from rhetor.core.errors import Code, UpstreamError
@@ -38,6 +37,7 @@ from rhetor.core.events import (
     unfold,
 )
 from rhetor.core.usage import Usage
+from tests.wire.strategies import replies
 
 STARTED = Started("id", "model")
 STOPPED = Finished(FinishReason.STOP)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rhetor.testing import Upstream, hangs
+from rhetor.tasks import spawn
+from rhetor.testing import Point, Upstream, hangs
 from rhetor.testing.nowhere import unreachable
 from tests.conftest import Gateway, MakeGateway, settings
 
@@ -84,62 +85,27 @@ async def assert_nothing_is_left(gateway: Gateway, upstream: Upstream) -> None:
     await upstream.connections.closed()
 
 
-@pytest.mark.parametrize(("call", "model"), both(EVERY))
-async def test_leaving_while_the_provider_thinks(
-    gateway: Gateway, upstream: Upstream, call: Any, model: str
+POINTS: dict[str, tuple[Point, dict[str, Any]]] = {
+    "before the headers": ("request", EVERY),
+    "after the headers": ("headers", EVERY),
+    "before the first event": (0, {f"{name}, streamed": call for name, call in STREAMED.items()}),
+    "in the middle": (1, EVERY),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "model", "point"),
+    [
+        pytest.param(*case.values, point, id=f"{where}: {case.id}")
+        for where, (point, doors) in POINTS.items()
+        for case in both(doors)
+    ],
+)
+async def test_leaving_while_the_provider_answers(
+    gateway: Gateway, upstream: Upstream, call: Any, model: str, point: Point
 ) -> None:
-    upstream.next(hangs())
-    task = asyncio.ensure_future(call(gateway, model))
-    seen = await upstream.request()
-    await seen.hanging()
-    await leave(task)
-    await seen.aborted()
-    await assert_nothing_is_left(gateway, upstream)
-
-
-@pytest.mark.parametrize(("call", "model"), both(EVERY))
-async def test_leaving_after_the_headers_came(
-    gateway: Gateway, upstream: Upstream, call: Any, model: str
-) -> None:
-    upstream.next(hangs(after="headers"))
-    task = asyncio.ensure_future(call(gateway, model))
-    seen = await upstream.request()
-    await seen.hanging()
-    await leave(task)
-    await seen.aborted()
-    await assert_nothing_is_left(gateway, upstream)
-
-
-@pytest.mark.parametrize(("call", "model"), both(STREAMED))
-async def test_leaving_before_the_first_event(
-    gateway: Gateway, upstream: Upstream, call: Any, model: str
-) -> None:
-    upstream.next(hangs(after=0))
-    task = asyncio.ensure_future(call(gateway, model))
-    seen = await upstream.request()
-    await seen.hanging()
-    await leave(task)
-    await seen.aborted()
-    await assert_nothing_is_left(gateway, upstream)
-
-
-@pytest.mark.parametrize(("call", "model"), both(STREAMED))
-async def test_leaving_in_the_middle(gateway: Gateway, upstream: Upstream, call: Any, model: str) -> None:
-    upstream.next(hangs(after=1))
-    task = asyncio.ensure_future(call(gateway, model))
-    seen = await upstream.request()
-    await seen.hanging()
-    await leave(task)
-    await seen.aborted()
-    await assert_nothing_is_left(gateway, upstream)
-
-
-@pytest.mark.parametrize(("call", "model"), both(WHOLE))
-async def test_leaving_in_the_middle_of_a_whole_body(
-    gateway: Gateway, upstream: Upstream, call: Any, model: str
-) -> None:
-    upstream.next(hangs(after=1))
-    task = asyncio.ensure_future(call(gateway, model))
+    upstream.next(hangs(after=point))
+    task = spawn(call(gateway, model), "caller")
     seen = await upstream.request()
     await seen.hanging()
     await leave(task)
@@ -157,9 +123,9 @@ async def test_leaving_the_queue(
         provider["max_connections"] = 1
     gateway = await make_gateway(given)
     upstream.next(hangs())
-    first = asyncio.ensure_future(call(gateway, model))
+    first = spawn(call(gateway, model), "caller")
     await (await upstream.request()).hanging()
-    second = asyncio.ensure_future(call(gateway, model))
+    second = spawn(call(gateway, model), "caller")
     await until(lambda: gateway.app.house.pipeline.in_flight == 2)
     await leave(second)
     await until(lambda: gateway.app.house.pipeline.in_flight == 1)
@@ -175,7 +141,7 @@ async def test_leaving_while_connecting(make_gateway: MakeGateway, upstream: Ups
     with unreachable() as base_url:
         far = {"wire": "openai", "base_url": f"{base_url}/v1"}
         gateway = await make_gateway(settings(providers={"far": far}))
-        task = asyncio.ensure_future(call(gateway, "far/m"))
+        task = spawn(call(gateway, "far/m"), "caller")
         await until(lambda: gateway.app.house.pipeline.in_flight == 1)
         await leave(task)
         await assert_nothing_is_left(gateway, upstream)

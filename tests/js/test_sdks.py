@@ -8,9 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.conftest import Gateway
 
 from rhetor.testing import Seen, Step, Upstream, calls, fails, says
+from tests.conftest import Gateway
 
 HERE = Path(__file__).parent
 PATIENCE_S = 60.0  # Node alone takes a second to start, more on a busy machine

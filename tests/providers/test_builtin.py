@@ -85,7 +85,6 @@ def test_a_row_says_where_its_key_is_and_what_to_ask_for(row) -> None:
     assert row.default_model or row.local
     assert row.capabilities
     assert (row.embedding_model is None) or "embeddings" in row.capabilities
-    assert row.count_tokens == ("count-tokens" in row.capabilities)
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)

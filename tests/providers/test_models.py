@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -241,6 +242,15 @@ def test_the_providers_own_list_knows_better_and_the_configuration_best() -> Non
     assert facts.features == {Feature.IMAGES}
     assert facts.price == FACTS.price
     assert facts.source == "configuration; the provider's list; catalogue"
+
+
+def test_a_list_that_tells_of_some_features_leaves_the_others_alone() -> None:
+    """Mistral says whether a model sees, and nothing about schemas."""
+    features = frozenset({Feature.TOOLS, Feature.IMAGES})
+    blind = ModelEntry("m", lacks=frozenset({"images", "audio"}))
+
+    assert merge(blind, replace(FACTS, features=features)).features == {Feature.TOOLS}
+    assert merge(blind, None).features is None
 
 
 def test_an_entry_alone_is_a_model_too() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.routing.stock import CHAT_AND_EMBED, catalog, off, offer, provider, route
 
 from rhetor.core.call import Deadlines
 from rhetor.core.capability import Capability
 from rhetor.core.errors import BadRequest, Code
 from rhetor.routing.catalog import LONGEST_NAME, Catalog, build_catalog
+from tests.routing.stock import CHAT_AND_EMBED, catalog, off, offer, provider, route
 
 STOCK = catalog(
     provider("lab", default_model="small", embedding_model="vectors", capabilities=CHAT_AND_EMBED),

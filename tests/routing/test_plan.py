@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
+from rhetor.core.capability import Capability, Feature
+from rhetor.core.errors import BadRequest, Code, RhetorError, UpstreamError
+from rhetor.core.request import Tool
+from rhetor.routing.catalog import Catalog
+from rhetor.routing.plan import Plan, plan
 from tests.routing.stock import (
     CHAT_AND_EMBED,
     PNG,
@@ -17,12 +23,6 @@ from tests.routing.stock import (
     route,
     target,
 )
-
-from rhetor.core.capability import Capability, Feature
-from rhetor.core.errors import BadRequest, Code, RhetorError, UpstreamError
-from rhetor.core.request import Tool
-from rhetor.routing.catalog import Catalog
-from rhetor.routing.plan import Plan, plan
 
 STOCK = catalog(
     provider("lab", default_model="small", capabilities=CHAT_AND_EMBED, embedding_model="vectors"),

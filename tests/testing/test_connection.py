@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.testing.caller import CHAT, CHAT_PATH, Caller
 
 from rhetor.testing import Outcome, Point, Upstream, hangs, says
+from tests.testing.caller import CHAT, CHAT_PATH, Caller
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -6,9 +6,9 @@ import asyncio
 import sys
 
 import pytest
-from tests.testing.caller import Caller
 
 from rhetor.testing.nowhere import refused, unreachable
+from tests.testing.caller import Caller
 
 
 async def test_a_refused_connection_fails_at_once() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.testing.caller import CHAT, Caller, body_of
 
 from rhetor.core.errors import Code
 from rhetor.core.usage import Usage
@@ -36,6 +35,7 @@ from rhetor.testing import (
 )
 from rhetor.testing.edits import GARBAGE
 from rhetor.testing.http1 import LAST_CHUNK, NOT_A_CHUNK
+from tests.testing.caller import CHAT, Caller, body_of
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

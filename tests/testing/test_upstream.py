@@ -7,7 +7,6 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
-from tests.testing.caller import CHAT, CHAT_PATH, Caller
 
 from rhetor.testing import (
     Outcome,
@@ -22,6 +21,7 @@ from rhetor.testing import (
     resets,
     says,
 )
+from tests.testing.caller import CHAT, CHAT_PATH, Caller
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 
 from rhetor.transport.base import Transport
-from rhetor.transport.http import HttpTransport
+from rhetor.transport.pool import HttpPool
 
-IMPLEMENTATIONS: Mapping[str, Callable[[int, float], Transport]] = {"aiohttp": HttpTransport}
+IMPLEMENTATIONS: Mapping[str, Callable[[int, float], Transport]] = {"http": HttpPool}
 """Name → limit and connect_s → transport. Another implementation joins the contract by a line here."""
 
 MakeTransport = Callable[..., Transport]
+MakePool = Callable[..., HttpPool]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -42,3 +43,22 @@ async def make_transport(request: pytest.FixtureRequest, no_leaks: None) -> Asyn
 @pytest.fixture
 def transport(make_transport: MakeTransport) -> Transport:
     return make_transport()
+
+
+@pytest.fixture
+async def make_pool(no_leaks: None) -> AsyncIterator[MakePool]:
+    """Pools on sockets, for what is promised of them beyond the contract."""
+    made: list[HttpPool] = []
+
+    def make(limit: int = 4, connect_s: float = 5.0) -> HttpPool:
+        made.append(HttpPool(limit, connect_s))
+        return made[-1]
+
+    yield make
+    for pool in made:
+        await pool.close()
+
+
+@pytest.fixture
+def pool(make_pool: MakePool) -> HttpPool:
+    return make_pool()

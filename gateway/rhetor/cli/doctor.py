@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from rhetor.config import environment, without_effect
 from rhetor.core.capability import Capability
 from rhetor.core.errors import RhetorError
 from rhetor.core.request import Chat, Request
+from rhetor.providers.offline import OFFLINE_ROW
 from rhetor.routing.plan import plan
 
 WELL, ILL, MAYBE = "✓", "✗", "·"
@@ -25,9 +27,6 @@ class Finding:
     mark: str
     name: str
     text: str
-
-    def line(self, width: int) -> str:
-        return f"  {self.mark} {self.name:<{width}}  {self.text}"
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,9 +43,13 @@ def _run(arguments: argparse.Namespace) -> int:
     print(f"listens on     {app.config.server.host}:{app.config.server.port}, {_tokens(app)}")
     for stray in without_effect(environment()):
         print(f"{ILL} {stray}")
-    _print("providers", providers)
-    _print("who answers to a name", names)
-    _print("a key switches on", list(_keys(app)))
+    for title, findings in (
+        ("providers", providers),
+        ("who answers to a name", names),
+        ("a key switches on", list(_keys(app))),
+    ):
+        # What a provider says may repeat the key that it was sent.
+        print(app.redactor.text("\n".join([f"\n{title}", *lines_of(findings)])))
     print(f"\nOthers are named under `providers:` in rhetor.yaml: {', '.join(_local(app))}, or your own.")
     return 1 if any(finding.mark == ILL for finding in (*providers, *names)) else 0
 
@@ -62,27 +65,25 @@ async def _examine(app: App) -> None:
 
 def providers_found(app: App) -> Iterator[Finding]:
     """Who is on, and who should be: what the file names is never left out."""
+    offers = Counter(offer.provider for offer in app.house.catalog.offers.values())
     for id, member in app.members.items():
-        said = app.lists.get(id)
-        models = f", {_count(len(said))}" if said and not isinstance(said, str) else ""
-        if member.probed:
-            answers = said is not None and not isinstance(said, str)
-            yield Finding(
-                WELL if answers else MAYBE,
-                id,
-                f"{member.row.base_url}{models}"
-                if answers
-                else f"on while it answers at {member.row.base_url}",
-            )
-        elif member.off is not None:
-            if id in app.config.providers:
+        if member.off is not None and id not in app.config.providers:
+            continue
+        there = f"{member.row.base_url}{_key(app, member)}"
+        match app.lists.get(id):
+            case _ if member.off is not None:
                 yield Finding(ILL, id, member.off)
-        elif isinstance(said, str):
-            yield Finding(ILL, id, f"{member.row.base_url}: {said}")
-        elif member.row.base_url.startswith("offline:"):
-            yield Finding(WELL, id, "built in: an echo that asks no model")
-        else:
-            yield Finding(WELL, id, f"{member.row.base_url}{_key(app, member)}{models}")
+            case _ if id == OFFLINE_ROW.id:
+                yield Finding(WELL, id, "built in: an echo that asks no model")
+            case str() | None if member.probed:
+                yield Finding(MAYBE, id, f"on while it answers at {there}")
+            case str(reason):
+                # Whose models are known need not list them.
+                yield Finding(ILL if member.models is None else MAYBE, id, f"{there}: {reason}")
+            case None:
+                yield Finding(WELL, id, there)
+            case _:
+                yield Finding(WELL, id, f"{there}, {_count(offers[id])}")
 
 
 def _key(app: App, member: Member) -> str:
@@ -135,7 +136,7 @@ def _count(models: int) -> str:
     return f"{models} model{'s' if models != 1 else ''}"
 
 
-def _print(title: str, findings: list[Finding]) -> None:
-    if findings:
-        width = max(len(finding.name) for finding in findings)
-        print("\n".join([f"\n{title}", *(finding.line(width) for finding in findings)]))
+def lines_of(findings: list[Finding]) -> Iterator[str]:
+    width = max((len(finding.name) for finding in findings), default=0)
+    for finding in findings:
+        yield f"  {finding.mark} {finding.name:<{width}}  {finding.text}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Sequence
 
 from rhetor.cli.remote import Remote, add_gateway_options
@@ -28,8 +29,11 @@ async def _list(arguments: argparse.Namespace) -> int:
         return 1
     finally:
         await remote.close()
-    _print([entry for entry in entries if arguments.filter in entry.id])
-    return 0
+    fitting = [entry for entry in entries if arguments.filter in entry.id]
+    _print(fitting)
+    if not fitting:
+        print(f"✗ no model's name contains {arguments.filter!r}", file=sys.stderr)
+    return 0 if fitting else 1
 
 
 def _print(entries: Sequence[ModelEntry]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 
 from rhetor.config import environment
-from rhetor.core.errors import Code, RhetorError
+from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.providers.provider import Provider
-from rhetor.providers.spec import AuthSpec, ProviderRow, Source
-from rhetor.transport.http import HttpTransport
+from rhetor.providers.spec import AuthSpec, ProviderRow
+from rhetor.transport.pool import HttpPool
+from rhetor.wire import refusals
 from rhetor.wire.openai import OPENAI
 
 DEFAULT_URL = "http://localhost:8003"
@@ -20,6 +22,17 @@ def add_gateway_options(parser: argparse.ArgumentParser) -> None:
     """Which gateway to ask, and the token to show it; both have the clients' variables as defaults."""
     parser.add_argument("--url", help=f"default: RHETOR_URL, else {DEFAULT_URL}")
     parser.add_argument("--token", help="default: RHETOR_AUTH_TOKEN")
+
+
+class _Gateway(Provider):
+    """A provider whose refusals are in our own words, so that there is nothing to hide in them."""
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> RhetorError:
+        error = super().refusal(status, headers, body)
+        said = refusals.message_of(refusals.error_object(body) or {})
+        if error.code is not Code.UPSTREAM_AUTH or said is None:
+            return error
+        return BadRequest(said, Code.UNAUTHENTICATED if status == 401 else Code.FORBIDDEN)
 
 
 class Remote:
@@ -35,10 +48,9 @@ class Remote:
             wire=OPENAI.name,
             base_url=f"{self.url}/v1",
             auth=AuthSpec(required=False),
-            docs=Source(url=self.url, read="2026-11-20"),
         )
-        transport = HttpTransport(limit=1, connect_s=CONNECT_S)
-        self.provider = Provider(row, OPENAI, transport, token or environ.get("RHETOR_AUTH_TOKEN") or None)
+        transport = HttpPool(limit=1, connect_s=CONNECT_S)
+        self.provider = _Gateway(row, OPENAI, transport, token or environ.get("RHETOR_AUTH_TOKEN") or None)
 
     async def close(self) -> None:
         await self.provider.transport.close()
@@ -48,5 +60,5 @@ class Remote:
         print(f"✗ {error.message}", file=sys.stderr)
         if error.code in (Code.CONNECT_FAILED, Code.CONNECT_TIMEOUT):
             print(f"  is the gateway running at {self.url}? start it with `rhetor up`", file=sys.stderr)
-        elif error.status == 401 or error.code is Code.UPSTREAM_AUTH:
+        elif error.code is Code.UNAUTHENTICATED:
             print("  set RHETOR_AUTH_TOKEN, or give --token", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from contextlib import suppress
 
 from rhetor.app import App
 from rhetor.cli.chat import say
-from rhetor.cli.doctor import providers_found
+from rhetor.cli.doctor import lines_of, providers_found
 from rhetor.cli.remote import Remote
 from rhetor.cli.setting import add_config_option, furnish
 from rhetor.config import ConfigError
@@ -103,18 +104,23 @@ async def _reload(app: App) -> None:
 
 
 async def _greet(app: App) -> None:
-    """What a newcomer wants to see."""
+    """What a newcomer wants to see; only warnings may interrupt it."""
+    root = logging.getLogger()
+    root.setLevel(max(root.level, logging.WARNING))
+    try:
+        await _say_hello(app)
+    finally:
+        app.own_logs()
+
+
+async def _say_hello(app: App) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(LOOK_AROUND_S):
             await app.discovered.wait()
-    findings = list(providers_found(app))
-    width = max(len(finding.name) for finding in findings)
     print(f"\nRhetor listens on {app.url}\n")
-    print("\n".join(finding.line(width) for finding in findings))
+    print("\n".join(lines_of(list(providers_found(app)))))
     if not any(member.secret for member in app.members.values()):
-        print(
-            "\nA key switches its vendor on: OPENAI_API_KEY, ANTHROPIC_API_KEY, … (`rhetor doctor` lists them)."
-        )
+        print("\nA vendor's key switches it on: OPENAI_API_KEY, ANTHROPIC_API_KEY, …; see `rhetor doctor`.")
     print(f"\nA first generation, through {app.url}/v1/chat/completions:\n\n  > {HELLO}\n  ", end="")
     remote = Remote(app.url, app.some_token())
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from rhetor.core.errors import BadRequest, Code
 from rhetor.http.house import PRINCIPAL, Gatekeeping
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([^\s\[\]:@/]+))(?::\d*)?")
 
 
 def admit(request: web.Request, rules: Gatekeeping, public: bool) -> None:
@@ -34,7 +36,7 @@ def digest(token: str) -> bytes:
 def allowed_origin(request: web.Request, rules: Gatekeeping) -> str | None:
     """The page's origin if it may read our replies; None when there is no page, or a foreign one."""
     origin = request.headers.get("Origin")
-    if origin is None:
+    if origin is None or not origin.isascii():
         return None
     return origin if origin in rules.origins or _same_origin(request, origin) else None
 
@@ -62,22 +64,22 @@ def _same_origin(request: web.Request, origin: str) -> bool:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower()
+    """The name in a Host header, without its port; empty when it is not one."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found is not None else ""
 
 
 def _principal(request: web.Request, rules: Gatekeeping) -> str:
-    token = request.headers.get("x-api-key") or _bearer(request.headers.get("Authorization", ""))
-    if not token:
+    """Whose token it is. SDKs may send a vendor's key beside it: one of the two is enough."""
+    shown = (request.headers.get("x-api-key", ""), _bearer(request.headers.get("Authorization", "")))
+    if not any(shown):
         raise BadRequest(
             "a token is needed: send it as `Authorization: Bearer …` or `x-api-key: …`", Code.UNAUTHENTICATED
         )
-    principal = rules.tokens.get(digest(token))
-    if principal is None:
-        raise BadRequest("this token is not known here", Code.UNAUTHENTICATED)
-    return principal
+    for token in filter(None, shown):
+        if (principal := rules.tokens.get(digest(token))) is not None:
+            return principal
+    raise BadRequest("this token is not known here", Code.UNAUTHENTICATED)
 
 
 def _bearer(header: str) -> str:

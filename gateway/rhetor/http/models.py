@@ -15,12 +15,16 @@ from rhetor.routing.catalog import Catalog, Offer
 
 Model = dict[str, JsonValue]
 
+PAGING = ("limit", "after_id", "before_id")
+"""What callers with Anthropic's headers may ask of the list; others get it whole."""
+
 
 async def models(http: web.Request) -> web.Response:
     """List the models on offer: OpenAI's shape, or Anthropic's for callers with its headers."""
     catalog = http.app[HOUSE].catalog
     if speaks_anthropic(http):
-        return _json(_anthropic_page([_anthropic(o) for o in _listed(catalog)], http))
+        listed = [*_anthropic_routes(catalog), *map(_anthropic, _listed(catalog))]
+        return _json(_anthropic_page(listed, http))
     return _json({"object": "list", "data": [*_routes(catalog), *map(_openai, _listed(catalog))]})
 
 
@@ -28,8 +32,8 @@ async def model(http: web.Request) -> web.Response:
     """One model, by its name here (`provider/model`, a route, or a bare id that one provider offers)."""
     catalog = http.app[HOUSE].catalog
     name = http.match_info["model"]
-    for route in _routes(catalog):
-        if route["id"] == name and not speaks_anthropic(http):
+    for route in _anthropic_routes(catalog) if speaks_anthropic(http) else _routes(catalog):
+        if route["id"] == name:
             return _json(route)
     providers = catalog.by_model.get(name, ())
     offer = catalog.offers.get(name) or (catalog.offers.get(f"{providers[0]}/{name}") if providers else None)
@@ -83,36 +87,51 @@ def _facts(offer: Offer) -> Model:
 
 
 def _anthropic(offer: Offer) -> Model:
+    return _anthropic_model(offer.id, offer.name or offer.model, offer)
+
+
+def _anthropic_routes(catalog: Catalog) -> Iterable[Model]:
+    for route in catalog.routes.values():
+        yield _anthropic_model(route.name, route.name, catalog.offers.get(route.targets[0].name))
+
+
+def _anthropic_model(id: str, name: str, offer: Offer | None) -> Model:
     return {
         "type": "model",
-        "id": offer.id,
-        "display_name": offer.name or offer.model,
+        "id": id,
+        "display_name": name,
         "created_at": datetime.fromtimestamp(0, UTC).isoformat().replace("+00:00", "Z"),
-        "max_input_tokens": offer.context_tokens,
-        "max_tokens": offer.max_output_tokens,
+        "lifecycle": "active",  # SDKs demand it; what is retired is not on offer
+        "max_input_tokens": offer.context_tokens if offer is not None else None,
+        "max_tokens": offer.max_output_tokens if offer is not None else None,
         "capabilities": None,
     }
 
 
 def _anthropic_page(listed: list[Model], http: web.Request) -> Model:
-    """Anthropic pages by ids before and after; a page holds 20 unless asked otherwise."""
+    """Anthropic pages by ids before and after; a page holds 20 unless asked otherwise.
+
+    `has_more` tells of the direction in which the caller pages:
+    https://docs.anthropic.com/en/api/models-list (read 2026-11-20).
+    """
     ids = [str(m["id"]) for m in listed]
     try:
         limit = max(1, min(int(http.query.get("limit", "20")), 1000))
     except ValueError:
         raise BadRequest("limit must be a number from 1 to 1000", param="limit") from None
     after, before = http.query.get("after_id"), http.query.get("before_id")
-    if after in ids:
-        start = ids.index(after) + 1
-    elif before in ids:
-        start = max(0, ids.index(before) - limit)
-        limit = min(limit, ids.index(before) - start)
+    if before in ids and after not in ids:
+        end = ids.index(before)
+        start = max(0, end - limit)
+        has_more = start > 0
     else:
-        start = 0
-    page = listed[start : start + limit]
+        start = ids.index(after) + 1 if after in ids else 0
+        end = start + limit
+        has_more = end < len(listed)
+    page = listed[start:end]
     return {
         "data": list(page),
-        "has_more": start + limit < len(listed),
+        "has_more": has_more,
         "first_id": page[0]["id"] if page else None,
         "last_id": page[-1]["id"] if page else None,
     }

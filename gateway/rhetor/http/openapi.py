@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rhetor import __version__
 from rhetor.core.content import JsonValue
@@ -60,19 +60,29 @@ def _operation(served: Served) -> dict[str, JsonValue]:
         "summary": summary(served),
         "tags": [served.door],
         "responses": {
-            "200": {"description": "The reply."},
+            **(_UPGRADED if served.upgrades else _ANSWERED),
             "default": {"description": f"An error in the {served.wire.name} language."},
         },
     }
-    if fields := _FIELD.findall(served.path):
-        operation["parameters"] = [
-            {"name": f, "in": "path", "required": True, "schema": {"type": "string"}} for f in fields
-        ]
-    if served.method == "POST":
+    if parameters := [*map(_in_path, _FIELD.findall(served.path)), *map(_in_query, served.query)]:
+        operation["parameters"] = parameters
+    if served.method == "POST" and served.takes_body:
         operation["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
     if not served.public:
         operation["security"] = [{"bearer": []}, {"key": []}]
     return operation
+
+
+_ANSWERED: Mapping[str, JsonValue] = {"200": {"description": "The reply."}}
+_UPGRADED: Mapping[str, JsonValue] = {"101": {"description": "The connection is a WebSocket from here on."}}
+
+
+def _in_path(name: str) -> JsonValue:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _in_query(name: str) -> JsonValue:
+    return {"name": name, "in": "query", "schema": {"type": "string"}}
 
 
 def _slug(path: str) -> str:

@@ -9,9 +9,11 @@ import orjson
 from aiohttp import web
 
 from rhetor import __version__
+from rhetor.core.capability import Capability
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code
 from rhetor.core.record import TripRecord
+from rhetor.core.request import Chat, Request
 from rhetor.http.house import HOUSE, House
 from rhetor.routing.plan import Candidate
 from rhetor.telemetry.metrics import CONTENT_TYPE
@@ -19,6 +21,7 @@ from rhetor.telemetry.metrics import CONTENT_TYPE
 COMPONENT = "rhetor"
 LATEST_TRIPS = 50
 CLIENT_SCRIPT = "tekton-llm-client.js"
+PAGE_PARTS = {"console.js": "text/javascript", "snippets.js": "text/javascript", "console.css": "text/css"}
 
 
 async def health(http: web.Request) -> web.Response:
@@ -56,7 +59,7 @@ async def ready(http: web.Request) -> web.Response:
 
 
 async def metrics(http: web.Request) -> web.Response:
-    """Prometheus metrics; JSON for callers that accept it and nothing else."""
+    """Prometheus metrics; JSON for callers whose `Accept` names it, and with `?format=json`."""
     house = http.app[HOUSE]
     _refresh(house)
     if "application/json" in http.headers.get("Accept", "") or http.query.get("format") == "json":
@@ -76,9 +79,6 @@ async def trips(http: web.Request) -> web.Response:
 
 async def explain(http: web.Request) -> web.Response:
     """Which targets a chat with `?model=…` would try, in order, and why the others are left out."""
-    from rhetor.core.capability import Capability
-    from rhetor.core.request import Chat, Request
-
     try:
         capability = Capability(http.query.get("capability", Capability.CHAT))
     except ValueError:
@@ -116,11 +116,10 @@ async def page(http: web.Request) -> web.Response:
 
 async def page_asset(http: web.Request) -> web.Response:
     """What the page is made of."""
-    kinds = {"console.js": "text/javascript", "console.css": "text/css"}
     name = http.match_info["name"]
-    if name not in kinds:
+    if name not in PAGE_PARTS:
         raise BadRequest("no such file", Code.NOT_FOUND)
-    return _file(f"console/{name}", kinds[name])
+    return _file(f"console/{name}", PAGE_PARTS[name])
 
 
 async def script(http: web.Request) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -31,8 +32,12 @@ PASSED_ON = (
 )
 """The provider's own headers that callers of the same language act upon."""
 
+NAME_LIMIT = 1_000  # characters; what callers ask for is kept in the books, and repeated in headers and logs
+BODY_S = 120.0  # a body of the largest size arrives in time over a line of 2 Mbit/s
+HEADER_LIMIT = 2_000  # characters; no proxy refuses so much
 
-class CallerLeft(Exception):
+
+class CallerLeft(ConnectionError):
     """The caller closed the connection while we wrote."""
 
 
@@ -40,19 +45,36 @@ async def read_body(http: web.Request) -> bytes:
     """The body, or an error in words.
 
     Raises:
-        BadRequest: request_too_large.
+        BadRequest: request_too_large; status 408 when it does not come; not compressed as it says.
     """
     try:
-        return await http.read()
+        if http.content.is_eof():  # as nearly always: it came with the headers
+            return await http.read()
+        async with asyncio.timeout(BODY_S):
+            return await http.read()
     except web.HTTPRequestEntityTooLarge:
         limit_mb = http.app[HOUSE].max_body_bytes >> 20
         raise BadRequest(f"the body is larger than {limit_mb} MiB", Code.TOO_LARGE) from None
+    except TimeoutError:
+        raise BadRequest(f"the body did not arrive within {BODY_S:g} s", status=408) from None
+    except web.RequestPayloadError as error:
+        raise BadRequest(f"the body cannot be read: {' '.join(str(error).split())}") from error
+
+
+def headers_of(http: web.Request) -> dict[str, str]:
+    """The headers by lower-case name, as text: bytes that are no UTF-8 are replaced."""
+    return {name.lower(): _text(value) for name, value in http.headers.items()}
+
+
+def _text(value: str) -> str:
+    if value.isascii():
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def generate(http: web.Request, wire: Wire, door: Door, name: str) -> web.StreamResponse:
     """Parse the body, make the trip, and answer in the caller's language, whole or streamed."""
-    headers = {key.lower(): value for key, value in http.headers.items()}
-    request = door.parse(await read_body(http), headers)
+    request = door.parse(await read_body(http), headers_of(http))
     return await answer(http, wire, door, request, name)
 
 
@@ -63,6 +85,8 @@ async def answer(
     house = http.app[HOUSE]
     if house.closing:
         raise BadRequest("the gateway is shutting down", Code.SHUTTING_DOWN)
+    if len(request.model) > NAME_LIMIT:
+        raise BadRequest(f"model: at most {NAME_LIMIT} characters, got {len(request.model)}", param="model")
     request.principal = http.get(PRINCIPAL)
     trip = house.pipeline.trip(request, name)
     try:
@@ -92,7 +116,7 @@ def bytes_of(trip: Trip, renderer: Renderer, chunk: Chunk) -> bytes:
     """A chunk in the caller's language: the provider's own frames where both speak the same."""
     if not trip.verbatim:
         return renderer.render(chunk.events)
-    # Without a frame it is either a failure that we noticed, or an ending that the provider did not spell out.
+    # Without a frame it is a failure that we noticed, or an ending that the provider did not spell out.
     return chunk.raw or renderer.render([event for event in chunk.events if isinstance(event, Failed)])
 
 
@@ -118,25 +142,37 @@ async def _stream(http: web.Request, trip: Trip, renderer: Renderer) -> web.Stre
     headers["cache-control"] = "no-cache"
     headers["x-accel-buffering"] = "no"
     response = web.StreamResponse(headers=headers)
-    pending = b""
-    async for chunk in trip.chunks():
-        pending += bytes_of(trip, renderer, chunk)
-        if not pending:
-            continue
-        try:
-            if not response.prepared:
-                await response.prepare(http)
-            await response.write(pending)
-        except ConnectionError:
-            raise CallerLeft from None
-        pending = b""
+    try:
+        async for chunk in trip.chunks():
+            if data := bytes_of(trip, renderer, chunk):
+                await _write(http, response, data)
+        await _write_eof(http, response)
+    except CallerLeft:
+        raise
+    except Exception:
+        # Too late for a status: what was written must not look whole, nor a second reply follow in it.
+        if response.prepared and http.transport is not None:
+            http.transport.abort()
+        raise
+    return response
+
+
+async def _write(http: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    try:
+        if not response.prepared:
+            await response.prepare(http)
+        await response.write(data)
+    except ConnectionError:
+        raise CallerLeft from None
+
+
+async def _write_eof(http: web.Request, response: web.StreamResponse) -> None:
     try:
         if not response.prepared:
             await response.prepare(http)
         await response.write_eof()
     except ConnectionError:
         raise CallerLeft from None
-    return response
 
 
 async def _whole(trip: Trip, renderer: Renderer) -> web.Response:
@@ -152,22 +188,22 @@ def _reply_headers(trip: Trip) -> dict[str, str]:
     headers = {"x-request-id": trip.request.id, "request-id": trip.request.id, **_meta_headers(trip.meta)}
     if trip.verbatim:
         given = trip.answer.response.headers
-        headers |= {name: given[name] for name in PASSED_ON if name in given}
+        headers |= {name: header_safe(given[name]) for name in PASSED_ON if name in given}
     return headers
 
 
 def _meta_headers(meta: Mapping[str, JsonValue]) -> dict[str, str]:
     headers = {"x-rhetor-generation-id": str(meta["generation_id"])}
     if meta["served_by"]:
-        headers["x-rhetor-served-by"] = str(meta["served_by"])
+        headers["x-rhetor-served-by"] = header_safe(str(meta["served_by"]))
     if attempts := meta["attempts"]:
         assert isinstance(attempts, list)
-        headers["x-rhetor-attempts"] = ", ".join(map(_attempt_header, attempts))
+        headers["x-rhetor-attempts"] = header_safe(", ".join(map(_attempt_header, attempts)))
     if meta["fallback"]:
         headers["x-rhetor-fallback"] = "true"
     if dropped := meta.get("dropped"):
         assert isinstance(dropped, list)
-        headers["x-rhetor-dropped"] = _header_safe(", ".join(map(str, dropped)))
+        headers["x-rhetor-dropped"] = header_safe(", ".join(map(str, dropped)))
     if meta.get("usage_source") == "estimated":
         headers["x-rhetor-usage"] = "estimated"
     return headers
@@ -175,9 +211,12 @@ def _meta_headers(meta: Mapping[str, JsonValue]) -> dict[str, str]:
 
 def _attempt_header(attempt: JsonValue) -> str:
     assert isinstance(attempt, Mapping)
-    return _header_safe(f"{attempt['target']};{attempt['outcome']};{attempt['ms']}ms")
+    return f"{attempt['target']};{attempt['outcome']};{attempt['ms']}ms"
 
 
-def _header_safe(text: str) -> str:
-    """Printable ASCII, at a length that no proxy refuses."""
-    return "".join(c if " " <= c <= "~" else "?" for c in text)[:2000]
+def header_safe(text: str) -> str:
+    """Printable ASCII: a name with a line end must not become a header of its own."""
+    text = text[:HEADER_LIMIT]
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if " " <= c <= "~" else "?" for c in text)

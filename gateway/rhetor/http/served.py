@@ -22,3 +22,9 @@ class Served:
     """The language of its errors."""
     public: bool = False
     """Answers without a token."""
+    query: tuple[str, ...] = ()
+    """Query parameters that it understands."""
+    takes_body: bool = True
+    """Where the method has one."""
+    upgrades: bool = False
+    """To WebSocket."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable
 from secrets import token_hex
 
 import orjson
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.http import anthropic, models, openai, ops, tekton
 from rhetor.http.admission import admit, allowed_origin
 from rhetor.http.house import HOUSE, House
 from rhetor.http.openapi import discovery, openapi
-from rhetor.http.reply import CallerLeft, refusal
+from rhetor.http.reply import CallerLeft, header_safe, refusal
 from rhetor.http.served import Handler, Served
 from rhetor.http.socket import websocket
 from rhetor.wire.anthropic import ANTHROPIC
@@ -28,6 +29,9 @@ TEKTON_PREFIXES = ("", "/api/llm")
 """Browser callers keep a prefix that Python callers drop; both must arrive."""
 
 PREFLIGHT_S = 600
+ELSEWHERE = "/{tail:(?s:.*)}"  # also what has a line end in it
+
+Language = Callable[[web.Request], Wire]
 
 
 def table() -> list[Served]:
@@ -38,13 +42,13 @@ def table() -> list[Served]:
         Served("ops", "GET", "/static/js/{name}", ops.script, TEKTON, public=True),
         Served("ops", "GET", "/health", ops.health, TEKTON, public=True),
         Served("ops", "GET", "/ready", ops.ready, TEKTON, public=True),
-        Served("ops", "GET", "/metrics", ops.metrics, TEKTON),
-        Served("ops", "GET", "/api/v1/trips", ops.trips, TEKTON),
-        Served("ops", "GET", "/api/v1/routes/explain", ops.explain, TEKTON),
-        Served("ops", "POST", "/api/v1/reload", ops.reload, TEKTON),
+        Served("ops", "GET", "/metrics", ops.metrics, TEKTON, query=("format",)),
+        Served("ops", "GET", "/api/v1/trips", ops.trips, TEKTON, query=("limit",)),
+        Served("ops", "GET", "/api/v1/routes/explain", ops.explain, TEKTON, query=("model", "capability")),
+        Served("ops", "POST", "/api/v1/reload", ops.reload, TEKTON, takes_body=False),
         Served("openai", "POST", "/v1/chat/completions", openai.chat_completions, OPENAI),
         Served("openai", "POST", "/v1/embeddings", openai.embeddings, OPENAI),
-        Served("models", "GET", "/v1/models", models.models, OPENAI),
+        Served("models", "GET", "/v1/models", models.models, OPENAI, query=models.PAGING),
         Served("models", "GET", "/v1/models/{model:.+}", models.model, OPENAI),
         Served("anthropic", "POST", "/v1/messages", anthropic.messages, ANTHROPIC),
         Served("anthropic", "POST", "/v1/messages/count_tokens", anthropic.count_tokens, ANTHROPIC),
@@ -55,7 +59,7 @@ def table() -> list[Served]:
             Served("tekton", "GET", f"{prefix}/api/v1/providers", tekton.providers, TEKTON),
             Served("tekton", "POST", f"{prefix}/api/v1/chat", tekton.chat, TEKTON),
             Served("tekton", "POST", f"{prefix}/api/v1/chat/stream", tekton.chat_stream, TEKTON),
-            Served("tekton", "GET", f"{prefix}/ws", websocket, TEKTON),
+            Served("tekton", "GET", f"{prefix}/ws", websocket, TEKTON, upgrades=True),
         ]
 
     async def describe(http: web.Request) -> web.Response:
@@ -75,82 +79,101 @@ def application(house: House) -> web.Application:
     """The application that serves the table."""
     app = web.Application(client_max_size=house.max_body_bytes)
     app[HOUSE] = house
-    served = table()
-    for entry in served:
-        app.router.add_route(entry.method, entry.path, guarded(entry))
-        if entry.method == "GET" and entry.path != "/ws":
-            app.router.add_route("HEAD", entry.path, guarded(entry))
-    app.router.add_route("*", "/{tail:.*}", guarded(Served("none", "*", "/", _unserved(served), OPENAI)))
+    app.on_response_prepare.append(_let_pages_read)
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
+    for entry in table():
+        handler = guarded(entry.handler, _language_of(entry), entry.public)
+        app.router.add_route(entry.method, entry.path, handler)
+        if entry.method == "GET" and not entry.upgrades:
+            app.router.add_route("HEAD", entry.path, handler)
+    app.router.add_route("OPTIONS", ELSEWHERE, guarded(_preflight, _language_of_path, public=True))
+    app.router.add_route("*", ELSEWHERE, guarded(_unserved, _language_of_path, public=False))
     return app
 
 
-def guarded(entry: Served) -> Handler:
+def guarded(handler: Handler, language: Language, public: bool) -> Handler:
     """A handler with its surroundings: admission before it, errors in its language after it."""
 
     async def handle(http: web.Request) -> web.StreamResponse:
-        wire = entry.wire
-        if models.speaks_anthropic(http) and wire is OPENAI:
-            wire = ANTHROPIC
-        house = http.app[HOUSE]
         try:
-            admit(http, house.gatekeeping, entry.public)
-            response = await entry.handler(http)
+            admit(http, http.app[HOUSE].gatekeeping, public)
+            response = await handler(http)
         except RhetorError as error:
-            response = refusal(wire, error, f"req_{token_hex(12)}")
+            response = refusal(language(http), error, f"req_{token_hex(12)}")
         except CallerLeft:
             response = web.Response(status=499)  # nobody reads it
         except Exception:
             log.exception("request failed", extra={"path": http.path, "method": http.method})
-            response = refusal(
-                wire, RhetorError("the gateway failed; its log says why"), f"req_{token_hex(12)}"
-            )
-        if not response.prepared and (origin := allowed_origin(http, house.gatekeeping)) is not None:
-            response.headers["access-control-allow-origin"] = origin
-            response.headers["access-control-expose-headers"] = "*"
-            response.headers["vary"] = "Origin"
+            failure = RhetorError("the gateway failed; its log says why")
+            response = refusal(language(http), failure, f"req_{token_hex(12)}")
+        _leave_body(http, response)
         return response
 
     return handle
 
 
-def _unserved(served: Iterable[Served]) -> Handler:
-    """What answers where nothing is served: a preflight, a wrong method, or an unknown path."""
-    methods: dict[str, set[str]] = {}
-    for entry in served:
-        methods.setdefault(entry.path, set()).add(entry.method)
-
-    async def unserved(http: web.Request) -> web.StreamResponse:
-        """Nothing is served here."""
-        if http.method == "OPTIONS":
-            return _preflight(http)
-        allowed = methods.get(http.path)
-        if allowed is not None:
-            wanted = " or ".join(sorted(allowed))
-            error = BadRequest(f"{http.path} takes {wanted}, not {http.method}", Code.METHOD_NOT_ALLOWED)
-        else:
-            error = BadRequest(f"nothing is served at {http.path}; see /openapi.json", Code.NOT_FOUND)
-        response = refusal(_language_of(http.path), error, f"req_{token_hex(12)}")
-        if allowed is not None:
-            response.headers["allow"] = ", ".join(sorted(allowed))
-        return response
-
-    return unserved
+def _language_of(entry: Served) -> Language:
+    """The language of an entry's errors; the list of models has two."""
+    if entry.door == "models":
+        return lambda http: ANTHROPIC if models.speaks_anthropic(http) else OPENAI
+    return lambda http: entry.wire
 
 
-def _language_of(path: str) -> Wire:
-    if path.startswith("/v1/messages"):
+def _language_of_path(http: web.Request) -> Wire:
+    """Where nothing is served, the path tells who may be asking."""
+    if http.path.startswith("/v1/messages"):
         return ANTHROPIC
-    return OPENAI if path.startswith("/v1/") else TEKTON
+    return OPENAI if http.path.startswith("/v1/") else TEKTON
 
 
-def _preflight(http: web.Request) -> web.Response:
-    """What a browser asks before it lets an allowed page call."""
+def _leave_body(http: web.Request, response: web.StreamResponse) -> None:
+    """After a body that broke off nothing can be read; aiohttp would try, and log it as a failure of ours."""
+    if http.content.exception() is not None:
+        http.content.feed_eof()
+        response.force_close()
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Who sends what is no HTTP is told so; the log wants neither a traceback of it nor its bytes."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, HttpProcessingError):
+        return True
+    log.debug("not HTTP", extra={"error": type(error).__name__})
+    return False
+
+
+async def _let_pages_read(http: web.Request, response: web.StreamResponse) -> None:
+    """Tell the browser that the page may read this reply, whole or streamed, also when it is a refusal."""
+    if "Origin" in http.headers and (origin := allowed_origin(http, http.app[HOUSE].gatekeeping)) is not None:
+        response.headers["access-control-allow-origin"] = origin
+        response.headers["access-control-expose-headers"] = "*"
+        response.headers["vary"] = "Origin"
+
+
+async def _unserved(http: web.Request) -> web.StreamResponse:
+    """What answers where nothing is served: the method is wrong, or the path unknown."""
+    allowed: set[str] = set()
+    elsewhere = http.match_info.route.resource
+    for resource in http.app.router.resources():
+        if resource is not elsewhere:
+            allowed |= (await resource.resolve(http))[1]
+    if not allowed:
+        raise BadRequest(f"nothing is served at {http.path}; see /openapi.json", Code.NOT_FOUND)
+    wanted = " or ".join(sorted(allowed))
+    error = BadRequest(f"{http.path} takes {wanted}, not {http.method}", Code.METHOD_NOT_ALLOWED)
+    response = refusal(_language_of_path(http), error, f"req_{token_hex(12)}")
+    response.headers["allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+async def _preflight(http: web.Request) -> web.Response:
+    """What a browser asks, without a token, before it lets an allowed page call."""
     if allowed_origin(http, http.app[HOUSE].gatekeeping) is None:
         raise BadRequest("pages of this Origin may not call; see server.allowed_origins", Code.FORBIDDEN)
     asked = http.headers.get("Access-Control-Request-Headers", "")
     headers = {
         "access-control-allow-methods": "GET, POST, OPTIONS",
-        "access-control-allow-headers": asked or "authorization, content-type",
+        "access-control-allow-headers": header_safe(asked) or "authorization, content-type",
         "access-control-max-age": str(PREFLIGHT_S),
     }
     return web.Response(status=204, headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
 
 from aiohttp import WSMsgType, web
@@ -25,6 +26,8 @@ from rhetor.wire.tekton.frames import (
 )
 from rhetor.wire.tekton.socket import Responder, Streamer, error_frame, pong, register_ack
 
+log = logging.getLogger(__name__)
+
 NAME = "tekton-ws"
 HEARTBEAT_S = 30.0  # a peer that vanished without a word is noticed after one and a half of these
 MOST_REQUESTS = 256  # at the same time on one connection
@@ -33,7 +36,8 @@ MOST_REQUESTS = 256  # at the same time on one connection
 async def websocket(http: web.Request) -> web.StreamResponse:
     """Generate over WebSocket: REGISTER, GENERATE, STREAM, CHAT, CHAT_STREAM, CANCEL (Tekton)."""
     house = http.app[HOUSE]
-    socket = web.WebSocketResponse(max_msg_size=house.max_frame_bytes, heartbeat=HEARTBEAT_S)
+    # aiohttp refuses what is as large as its limit; ours is the largest that passes.
+    socket = web.WebSocketResponse(max_msg_size=house.max_frame_bytes + 1, heartbeat=HEARTBEAT_S)
     if not socket.can_prepare(http).ok:
         raise BadRequest("this path takes WebSocket connections: send an upgrade")
     await socket.prepare(http)
@@ -117,6 +121,10 @@ class _Connection:
             await self._send(error_frame(error, ask.request_id, reply_info(trip), context_id))
         except ConnectionError:
             pass  # the client left while we wrote; the trip has ended with it
+        except Exception:
+            log.exception("request failed", extra={"door": NAME, "trip": request.id})
+            failure = RhetorError("the gateway failed; its log says why")
+            await self._send(error_frame(failure, ask.request_id, reply_info(trip), context_id))
 
     async def _refuse(self, error: RhetorError, request_id: str) -> None:
         nobody = ReplyInfo(id="", created_s=int(self._house.clock.utc().timestamp()), model="")

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from rhetor.core.capability import Capability
 from rhetor.http.house import HOUSE
-from rhetor.http.reply import answer, read_body
+from rhetor.http.reply import answer, headers_of, read_body
 from rhetor.routing.catalog import Catalog, Offer, ProviderFacts
 from rhetor.wire.tekton import TEKTON
 from rhetor.wire.tekton.ask import OURSELVES
@@ -56,8 +56,7 @@ def listing(catalog: Catalog) -> Listing:
 
 async def _generate(http: web.Request, stream: bool) -> web.StreamResponse:
     door = TEKTON.doors[Capability.CHAT]
-    headers = {name.lower(): value for name, value in http.headers.items()}
-    request = door.parse(await read_body(http), headers)
+    request = door.parse(await read_body(http), headers_of(http))
     request.stream = stream  # the path decides; the body says the same
     return await answer(http, TEKTON, door, request, NAME)
 

@@ -27,6 +27,7 @@ from rhetor.wire.base import Chunk, Decoder
 ERROR_BODY_BYTES = 64 * 1024  # an error page longer than this says nothing more
 
 _OUT_OF_TIME = {
+    Phase.QUEUED: Code.POOL_FULL,
     Phase.CONNECTING: Code.CONNECT_TIMEOUT,
 }
 
@@ -45,6 +46,16 @@ class Answer:
     complete: bool = False
     """The upstream has ended; there is no rest."""
 
+    def hear(self, chunk: Chunk) -> bool:
+        """Keep what was said; whether it commits the gateway to this target.
+
+        Raises:
+            RhetorError: the target failed before it said anything.
+        """
+        if chunk.events or chunk.raw:
+            self.said.append(chunk)
+        return _spoken(chunk.events)
+
 
 class Attempts:
     """The attempts of one trip, and their log."""
@@ -61,7 +72,8 @@ class Attempts:
         """The first target that speaks. The caller closes `answer.response`.
 
         Raises:
-            RhetorError: the first failure, when every target failed; its message names all.
+            RhetorError: nobody spoke: the first failure, or the one that shows the request itself
+                to be at fault; its message names all.
         """
         deadlines = self.deadlines
         ends_s = self._clock.monotonic_s() + deadlines.total_s
@@ -76,13 +88,16 @@ class Attempts:
             try:
                 answer = await self._ask(target, self._patience_s(left_s, len(targets) - n))
             except RhetorError as error:
-                error.origin = error.origin or target.provider
+                if isinstance(error, UpstreamError):
+                    error.origin = error.origin or target.provider
                 failures.append(error)
                 self._record(target, error.code, began_s)
                 if error.retry is Retry.NEVER:
+                    failures = [error]
                     break
-            except asyncio.CancelledError:
-                self._record(target, Code.CANCELLED, began_s)
+            except BaseException as error:
+                cancelled = isinstance(error, asyncio.CancelledError)
+                self._record(target, Code.CANCELLED if cancelled else Code.INTERNAL, began_s)
                 raise
             else:
                 self._record(target, "ok", began_s)
@@ -118,18 +133,15 @@ class Attempts:
         response = await provider.transport.open(prepared.call, progress)
         try:
             if not 200 <= response.status < 300:
-                body = await response.read(ERROR_BODY_BYTES)
-                raise provider.refusal(
-                    response.status, {k.lower(): v for k, v in response.headers.items()}, body
-                )
+                raise await _refusal(provider, response)
             answer = Answer(target, provider, prepared, response, prepared.decoder(), response.chunks())
             async for data in answer.reader:
-                answer.said.append(answer.decoder.feed(data))
-                if _spoken(answer.said[-1].events):
+                if answer.hear(answer.decoder.feed(data)):
                     return answer
-            answer.said.append(answer.decoder.close())
+            chunk = answer.decoder.close()
+            _raise_failure(chunk.events)
+            answer.hear(chunk)
             answer.complete = True
-            _spoken(answer.said[-1].events)
             return answer
         except BaseException:
             response.close()
@@ -157,10 +169,34 @@ def _spoken(events: list[Event]) -> bool:
     return False
 
 
+def _raise_failure(events: list[Event]) -> None:
+    """A reply that came in one piece has said nothing to anybody yet, whatever is in it."""
+    for event in events:
+        if isinstance(event, Failed):
+            raise event.error
+
+
+async def _refusal(provider: Provider, response: Response) -> RhetorError:
+    """What a reply means that is not a success; its status says much even when its body breaks off."""
+    try:
+        body = await response.read(ERROR_BODY_BYTES)
+    except UpstreamError:
+        body = b""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return provider.refusal(response.status, headers, body)
+
+
 def _final(failures: list[RhetorError], log: list[AttemptRecord]) -> RhetorError:
     """The first cause, with every attempt named."""
     first = failures[0]
-    if len(failures) > 1:
+    if len(log) > 1:
         tried = ", ".join(f"{a.target}: {a.outcome}" for a in log)
         first.message = f"{first.message} (tried {tried})"
+    elif log and _is_nameless(first, log[0].target):
+        first.message = f"{log[0].target}: {first.message}"
     return first
+
+
+def _is_nameless(error: RhetorError, target: str) -> bool:
+    """Whether the message is ours and leaves open who failed; a provider's own words stay as they are."""
+    return isinstance(error, UpstreamError) and error.original is None and target not in error.message

@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 QUEUE_SIZE = 10_000  # half a minute of a saturated core
 BATCH_SIZE = 500
+GATHER_S = 0.02  # trips end in crowds, and a crowd costs little more than one
 FLUSH_S = 5.0  # a store that takes longer at shutdown is given up
 
 
@@ -30,6 +31,10 @@ class LedgerQueue:
         self._store = store
         self._on_trip = on_trip
         self._on_dropped = on_dropped
+        self._gathered: list[TripRecord] = []
+        """Taken from the queue, told to nobody yet."""
+        self._unwritten: list[TripRecord] = []
+        """Told, and not in the store when the writer was stopped."""
 
     def put(self, record: TripRecord) -> None:
         """Never waits and never fails; a full queue drops the record and counts it."""
@@ -41,27 +46,48 @@ class LedgerQueue:
     async def write(self) -> None:
         """The one writer: runs until cancelled."""
         while True:
-            await self._book([await self._queue.get(), *self._waiting(BATCH_SIZE - 1)])
+            self._gathered.append(await self._queue.get())
+            await asyncio.sleep(GATHER_S)
+            await self._book(self._waiting(BATCH_SIZE))
 
     async def flush(self) -> None:
         """Book what still waits; bounded, for shutdown."""
         try:
             async with asyncio.timeout(FLUSH_S):
+                if unwritten := self._unwritten:
+                    self._unwritten = []
+                    await self._append(unwritten)
                 while batch := self._waiting(BATCH_SIZE):
                     await self._book(batch)
         except TimeoutError:
-            self._on_dropped(self._queue.qsize())
-            log.error("ledger not flushed", extra={"lost": self._queue.qsize()})
+            lost = len(self._unwritten) + len(self._gathered) + self._queue.qsize()
+            self._on_dropped(lost)
+            log.error("ledger not flushed", extra={"lost": lost})
 
     def _waiting(self, most: int) -> list[TripRecord]:
-        return [self._queue.get_nowait() for _ in range(min(most, self._queue.qsize()))]
+        batch, self._gathered = self._gathered, []
+        more = min(most - len(batch), self._queue.qsize())
+        return batch + [self._queue.get_nowait() for _ in range(more)]
 
     async def _book(self, batch: list[TripRecord]) -> None:
+        if log.isEnabledFor(logging.INFO):
+            log.info("trip", extra={"each": [_line(record) for record in batch]})
         for record in batch:
+            self._count(record)
+        await self._append(batch)
+
+    def _count(self, record: TripRecord) -> None:
+        try:
             self._on_trip(record)
-            log.info("trip", extra=_line(record))
+        except Exception:
+            log.exception("trip not counted", extra={"trip": record.id})
+
+    async def _append(self, batch: list[TripRecord]) -> None:
         try:
             await self._store.append(batch)
+        except asyncio.CancelledError:
+            self._unwritten = batch
+            raise
         except Exception:
             self._on_dropped(len(batch))
             log.exception("store failed", extra={"lost": len(batch)})

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 from secrets import token_hex
 from types import TracebackType
 
+from rhetor.core.capability import Capability
 from rhetor.core.clock import Clock
-from rhetor.core.content import JsonValue
+from rhetor.core.content import JsonValue, Part, Refusal, Text, Thinking, ToolResult, ToolUse
 from rhetor.core.errors import Code, RhetorError, UpstreamError
 from rhetor.core.events import (
     Event,
@@ -31,7 +33,7 @@ from rhetor.pipeline.attempts import Answer, Attempts
 from rhetor.pipeline.ledger import LedgerQueue
 from rhetor.pipeline.watch import Watch
 from rhetor.providers.registry import Registry, Snapshot
-from rhetor.routing.catalog import Target
+from rhetor.routing.catalog import LONGEST_NAME, Target
 from rhetor.routing.plan import Plan, plan
 from rhetor.wire.base import Chunk
 
@@ -116,13 +118,13 @@ class Trip:
             planned = plan(self.request, self._snapshot.catalog)
             self._attempts = Attempts(self.request, planned, self._snapshot, self._pipeline.clock)
             self._answer = await self._attempts.open()
+            self._first_event_s = self._pipeline.clock.monotonic_s()
+            self._describe(planned)
+            left_s = self._began_s + self._attempts.deadlines.total_s - self._first_event_s
+            self._watch = Watch(self._answer.response, self._attempts.deadlines.idle_s, left_s)
         except BaseException as error:
             self._close(error)
             raise
-        self._first_event_s = self._pipeline.clock.monotonic_s()
-        self._describe(planned)
-        left_s = self._began_s + self._attempts.deadlines.total_s - self._first_event_s
-        self._watch = Watch(self._answer.response, self._attempts.deadlines.idle_s, left_s)
         return self
 
     async def __aexit__(
@@ -151,35 +153,35 @@ class Trip:
         for chunk in answer.said:
             self._observe(chunk.events)
             yield chunk
-        if answer.complete:
-            return
         assert self._watch is not None
-        while True:
-            data = await self._read(answer, self._watch)
-            if isinstance(data, RhetorError):
-                if self._outcome is None:
-                    data.origin = data.origin or answer.target.provider
-                    chunk = Chunk([Failed(data)])
-                    self._observe(chunk.events)
-                    yield chunk
-                return
-            chunk = answer.decoder.feed(data) if data else answer.decoder.close()
+        while not answer.complete:
+            try:
+                chunk = await self._next(answer, self._watch)
+            except UpstreamError as error:
+                answer.complete = True
+                if self._outcome is not None:
+                    return  # it had ended; how the connection ends after that concerns nobody
+                error.origin = error.origin or answer.target.provider
+                chunk = Chunk([Failed(error)])
             if chunk.events or chunk.raw:
                 self._observe(chunk.events)
                 yield chunk
-            if not data:
-                answer.complete = True
-                return
 
-    async def _read(self, answer: Answer, watch: Watch) -> bytes | RhetorError:
-        """The next bytes, nothing at the end, or what went wrong."""
-        watch.start(LINGER_S if self._outcome is not None else None)
+    async def _next(self, answer: Answer, watch: Watch) -> Chunk:
+        """What the next read becomes; `answer.complete` when it was the last."""
+        watch.start()
         try:
-            return await anext(answer.reader, b"")
+            data = await anext(answer.reader, b"")
         except UpstreamError as error:
-            return watch.expired or error
+            if watch.expired is not None:
+                raise watch.expired from error
+            raise
         finally:
             watch.stop()
+        if data:
+            return answer.decoder.feed(data)
+        answer.complete = True
+        return answer.decoder.close()
 
     def _observe(self, events: list[Event]) -> None:
         for event in events:
@@ -197,6 +199,8 @@ class Trip:
 
     def _end(self, outcome: str) -> None:
         self._outcome = outcome
+        if self._watch is not None:
+            self._watch.end_within(LINGER_S)
         if outcome != "ok" and self._answer is not None and self._attempts is not None:
             self._attempts.settle(outcome)
         self._describe_end()
@@ -215,18 +219,28 @@ class Trip:
     def _describe_end(self) -> None:
         if self._attempts is not None:
             self.meta["attempts"] = _attempts_json(self._attempts)
-        usage = self._usage_or_estimate()
-        self.meta["usage_source"] = usage.source
-        self.meta["cost_micros"] = self._cost_micros(usage)
+        self.meta["usage_source"] = self._usage_or_estimate().source
+        self.meta["cost_micros"] = self._cost_micros(self._consumed())
+
+    def _consumed(self) -> Usage:
+        """What the books keep. A count of tokens is an answer: it consumes none."""
+        if self.request.capability is Capability.COUNT_TOKENS:
+            return Usage()
+        return self._usage_or_estimate()
 
     def _usage_or_estimate(self) -> Usage:
-        if self._usage is not None or self._answer is None:
-            return self._usage or Usage()
-        return Usage(
-            input_tokens=_estimate_input(self.request),
-            output_tokens=-(-self._chars_out // 4),
-            source="estimated",
-        )
+        """What the provider reported; where it could not, what we heard of it."""
+        reported = self._usage
+        if reported is not None and self.answer.provider.quirks.usage_estimated:
+            reported = replace(reported, source="estimated")
+        if self._answer is None or (reported is not None and self._outcome == "ok"):
+            return reported or Usage()
+        heard = -(-self._chars_out // 4)
+        if reported is None:
+            return Usage(_estimate_input(self.request), heard, source="estimated")
+        if reported.output_tokens < heard:  # told at the start of a reply that never came to its end
+            return replace(reported, output_tokens=heard, source="estimated")
+        return reported
 
     def _cost_micros(self, usage: Usage) -> int | None:
         if self._answer is None:
@@ -247,7 +261,7 @@ class Trip:
         pipeline.ledger.put(self._record(pipeline.clock.monotonic_s()))
 
     def _record(self, now_s: float) -> TripRecord:
-        usage = self._usage_or_estimate()
+        usage = self._consumed()
         served_by = self.served_by.name if self.served_by is not None else None
         first_s = self._first_event_s
         return TripRecord(
@@ -255,7 +269,7 @@ class Trip:
             at=self.began_at,
             door=self._door,
             capability=self.request.capability,
-            requested_model=self.request.model,
+            requested_model=self.request.model[:LONGEST_NAME],
             served_by=served_by,
             model_known=served_by in self._snapshot.catalog.offers,
             outcome=self._outcome or Code.INTERNAL,
@@ -266,7 +280,7 @@ class Trip:
             cost_micros=self._cost_micros(usage),
             first_event_ms=None if first_s is None else round((first_s - self._began_s) * 1000),
             total_ms=round((now_s - self._began_s) * 1000),
-            component=self.request.component,
+            component=self.request.component and self.request.component[:LONGEST_NAME],
             principal=self.request.principal,
         )
 
@@ -287,7 +301,17 @@ def _attempts_json(attempts: Attempts) -> list[JsonValue]:
 def _estimate_input(request: Request) -> int:
     match request.input:
         case Chat(messages=messages):
-            texts = [getattr(part, "text", "") for message in messages for part in message.parts]
+            return sum(estimate_tokens(text) for message in messages for text in _texts(message.parts))
         case Embed(inputs=inputs):
-            texts = [text for text in inputs if isinstance(text, str)]
-    return sum(estimate_tokens(text) for text in texts)
+            return sum(estimate_tokens(it) if isinstance(it, str) else len(it) for it in inputs)
+
+
+def _texts(parts: Iterable[Part]) -> Iterator[str]:
+    for part in parts:
+        match part:
+            case Text(text) | Thinking(text) | Refusal(text):
+                yield text
+            case ToolUse(arguments=arguments):
+                yield arguments
+            case ToolResult(parts=inner):
+                yield from _texts(inner)

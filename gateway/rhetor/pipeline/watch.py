@@ -27,19 +27,21 @@ class Watch:
         self._response = response
         self._ends_s = self._loop.time() + left_s
         self._reading_since_s: float | None = None
-        self._patience_s = idle_s
+        self._idle_s = idle_s
         self._timer: asyncio.TimerHandle | None = None
         self.expired: UpstreamError | None = None
 
-    def start(self, patience_s: float | None = None) -> None:
-        """A read begins; it may take `patience_s`, or as long as the route lets a provider be idle."""
+    def start(self) -> None:
+        """A read begins; it may take as long as the route lets a provider be idle."""
         now_s = self._loop.time()
         self._reading_since_s = now_s
-        if patience_s is not None and patience_s != self._patience_s:
-            self._patience_s = patience_s
-            self._cancel()
         if self._timer is None:
             self._arm(now_s)
+
+    def end_within(self, left_s: float) -> None:
+        """The reply has ended: whatever its provider still sends may take so long, and not longer."""
+        self._ends_s = min(self._ends_s, self._loop.time() + left_s)
+        self._cancel()
 
     def stop(self) -> None:
         self._reading_since_s = None
@@ -49,7 +51,7 @@ class Watch:
         self._cancel()
 
     def _arm(self, since_s: float) -> None:
-        self._timer = self._loop.call_at(min(since_s + self._patience_s, self._ends_s), self._look)
+        self._timer = self._loop.call_at(min(since_s + self._idle_s, self._ends_s), self._look)
 
     def _look(self) -> None:
         self._timer = None
@@ -59,8 +61,8 @@ class Watch:
         now_s = self._loop.time()
         if now_s >= self._ends_s:
             self._expire("the reply took longer than the whole trip may", Code.TOTAL_TIMEOUT)
-        elif now_s >= since_s + self._patience_s:
-            self._expire(f"the provider was silent for {self._patience_s:g} s", Code.IDLE_TIMEOUT)
+        elif now_s >= since_s + self._idle_s:
+            self._expire(f"the provider was silent for {self._idle_s:g} s", Code.IDLE_TIMEOUT)
         else:
             self._arm(since_s)
 

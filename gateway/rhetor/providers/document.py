@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 
 from rhetor.providers.builtin import load_builtin
-from rhetor.providers.spec import ProviderRow, QuirkSpec
+from rhetor.providers.spec import ProviderRow, QuirkSpec, Source
 
 INTRODUCTION = """\
 # Providers
@@ -65,11 +65,15 @@ def _section(row: ProviderRow) -> str:
         ("Embedding model", _code([row.embedding_model] if row.embedding_model else [])),
         ("Lists its models", "" if row.models_listed else "no"),
         ("Quirks", _quirks(row.quirks)),
-        ("Source", f"<{row.docs.url}> (read {row.docs.read})"),
-        ("Sources of the quirks", ", ".join(f"<{s.url}> (read {s.read})" for s in row.quirks.sources)),
+        ("Source", _source(row.docs) if row.docs is not None else ""),
+        ("Sources of the quirks", ", ".join(map(_source, row.quirks.sources))),
     ]
     lines = [f"- {label}: {fact}" for label, fact in facts if fact]
     return "\n".join([f"## {row.name}", "", *lines, ""])
+
+
+def _source(source: Source) -> str:
+    return f"<{source.url}> (read {source.read})"
 
 
 def _quirks(quirks: QuirkSpec) -> str:

@@ -63,6 +63,8 @@ def merge(entry: ModelEntry, facts: ModelFacts | None, source: str = PROVIDERS_L
     features = known.features
     if entry.features is not None:
         features = frozenset(feature for feature in Feature if feature in entry.features)
+    elif features is not None:
+        features = frozenset(feature for feature in features if feature not in entry.lacks)
     return replace(
         known,
         id=entry.id,
@@ -220,7 +222,8 @@ def load_catalogue(rows: Iterable[ProviderRow], clock: Clock) -> Catalogue:
     are used again for what is allocated next (measured with 0.2.3).
     """
     wanted = {row.id: row.catalogue_id or row.id for row in rows}
-    import genai_prices.data
+    import genai_prices
+    from genai_prices.data import providers  # bound at once: another thread may drop the module meanwhile
 
     found = {
         provider.id: replace(
@@ -228,7 +231,7 @@ def load_catalogue(rows: Iterable[ProviderRow], clock: Clock) -> Catalogue:
             extractors=None,
             models=[replace(model, description=None, price_comments=None) for model in provider.models],
         )
-        for provider in genai_prices.data.providers
+        for provider in providers
         if provider.id in wanted.values()
     }
     sys.modules.pop("genai_prices.data", None)

@@ -26,7 +26,7 @@ from rhetor.core.request import Chat, Embed, Request
 from rhetor.core.usage import Usage
 from rhetor.providers.echo import echo
 from rhetor.providers.estimate import estimate_chat, estimate_embed
-from rhetor.providers.spec import AuthSpec, ProviderRow, Source
+from rhetor.providers.spec import AuthSpec, ProviderRow, QuirkSpec
 from rhetor.transport.base import Phase, Progress
 from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.anthropic.outgoing import COUNT_PATH
@@ -53,10 +53,9 @@ OFFLINE_ROW = ProviderRow(
             Feature.JSON_SCHEMA,
         }
     ),
-    count_tokens=True,
     default_model=ECHO,
     embedding_model=EMBEDDING,
-    docs=Source(url="docs/providers.md", read="2026-11-20"),
+    quirks=QuirkSpec(usage_estimated=True),
 )
 """Not in the table of vendors: it is the gateway itself."""
 

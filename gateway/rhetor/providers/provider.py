@@ -48,6 +48,7 @@ class Provider:
         self.transport = transport
         self.quirks = quirks_of(row.quirks)
         self._headers = _headers(row, key)
+        self._key = (key or "").encode()
         self.keyless = key is None and row.auth.required
         self._base_url = row.base_url.rstrip("/")
 
@@ -92,7 +93,9 @@ class Provider:
         return Call("GET", self._base_url + self.wire.models_path, self._headers)
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> RhetorError:
-        """What an answer that is not a success means."""
+        """What an answer that is not a success means. Some quote the key that they were sent; we do not."""
+        if self._key:
+            body = body.replace(self._key, b"[redacted]")
         error = self.wire.read_error(status, headers, body)
         error.origin = self.id
         return error
@@ -109,7 +112,9 @@ def quirks_of(spec: QuirkSpec) -> Quirks:
 
 
 def _headers(row: ProviderRow, key: str | None) -> dict[str, str]:
-    headers = {"content-type": "application/json", "user-agent": USER_AGENT, **row.headers}
+    """Lower-case names: a row that writes `User-Agent` replaces ours instead of sending both."""
+    headers = {"content-type": "application/json", "user-agent": USER_AGENT}
+    headers |= {name.lower(): value for name, value in row.headers.items()}
     if key is not None:
-        headers[row.auth.header] = row.auth.prefix + key
+        headers[row.auth.header.lower()] = row.auth.prefix + key
     return headers

@@ -46,6 +46,8 @@ class QuirkSpec(_Row):
     tool_choice_required: str | None = None
     default_max_tokens: int | None = None
     max_temperature: float | None = None
+    top_k: bool | None = None
+    usage_estimated: bool | None = None
     cache_marks: bool | None = None
     sources: tuple[Source, ...] = ()
 
@@ -72,13 +74,12 @@ class ProviderRow(_Row):
     """Runs on this machine: needs no key, is switched on when it answers."""
     models_listed: bool = True
     """Whether the provider lists its models at the wire's models path."""
-    count_tokens: bool = False
-    """Whether the provider counts tokens itself (Anthropic's count_tokens endpoint)."""
     default_model: str | None = None
     """What a caller gets who names only the provider."""
     embedding_model: str | None = None
     catalogue_id: str | None = None
     """The provider's id in the price catalogue, where it differs from ours."""
     quirks: QuirkSpec = QuirkSpec()
-    docs: Source
+    docs: Source | None = None
+    """Where the row's facts stand; every built-in row says it, one of the configuration need not."""
     status: Literal["built-in", "configured"] = "built-in"

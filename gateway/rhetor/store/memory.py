@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 from rhetor.core.record import TripRecord
 
@@ -12,11 +12,14 @@ KEPT_TRIPS = 1000  # some 0.5 MB
 
 class MemoryLedger:
     def __init__(self, kept: int = KEPT_TRIPS) -> None:
-        self._trips: deque[TripRecord] = deque(maxlen=kept)
+        self._kept = kept
+        self._trips: dict[str, TripRecord] = {}
 
     async def append(self, records: Sequence[TripRecord]) -> None:
-        self._trips.extend(records)
+        for record in records:
+            self._trips.setdefault(record.id, record)
+        for oldest in list(islice(self._trips, max(len(self._trips) - self._kept, 0))):
+            del self._trips[oldest]
 
     async def latest(self, limit: int) -> Sequence[TripRecord]:
-        newest = min(limit, len(self._trips))
-        return [self._trips[-1 - i] for i in range(newest)]
+        return list(islice(reversed(self._trips.values()), limit))

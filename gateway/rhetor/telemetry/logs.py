@@ -1,11 +1,13 @@
 """Logs: events with fields, on one line each, as JSON or for a console; secrets are removed here, once.
 
-A log call names an event and gives its fields in `extra`. Whatever looks like
+A log call names an event and gives its fields in `extra`; `each`, a list of
+fields, makes a line of each, for events that come in crowds. Whatever looks like
 a secret, in whatever field or traceback, leaves this room as `[redacted]`.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -21,9 +23,10 @@ REDACTED = "[redacted]"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _SECRET_NAMES = re.compile(r"(?i)(authorization|api[-_]?key|x-goog-api-key|token|secret|password|cookie)$")
 _SECRET_SHAPES = re.compile(
-    r"\b(?:[Bb]earer\s+[\w.~+/=-]{6,}|(?:sk|pk|rk|gsk|xai|key|r8|hf|fw|pplx|csk|nvapi)[-_][\w-]{8,}"
+    r"\b(?:[Bb](?:earer|asic)\s+[\w.~+/=-]{6,}|(?:sk|pk|rk|gsk|xai|key|r8|hf|fw|pplx|csk|nvapi)[-_][\w-]{8,}"
     r"|AIza[\w-]{20,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
 )
+_IN_ADDRESS = re.compile(r"(?<=://)[^\s/@\"'<>]+(?=@)")
 MIN_SECRET_LENGTH = 6  # shorter ones would redact ordinary words
 FIELD_NAMES_KEPT = 500  # log calls have some fifty; whoever makes names up must not fill the memory
 
@@ -36,13 +39,17 @@ class Redactor:
         self._secrets: set[str] = set()
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """From now on these are removed too, also where JSON has escaped them."""
-        long_enough = [s for s in secrets if len(s) >= MIN_SECRET_LENGTH]
-        self._secrets.update(long_enough, (orjson.dumps(s).decode()[1:-1] for s in long_enough))
+        """From now on these are removed too, also where JSON or an error's words have escaped them."""
+        for secret in secrets:
+            if len(secret) >= MIN_SECRET_LENGTH:
+                escaped = (json.dumps(secret, ensure_ascii=False), json.dumps(secret), repr(secret))
+                self._secrets |= {secret, *(text[1:-1] for text in escaped)}
         longest_first = sorted(self._secrets, key=len, reverse=True)
         self._pattern = re.compile("|".join([*map(re.escape, longest_first), _SECRET_SHAPES.pattern]))
 
     def text(self, text: str) -> str:
+        if "@" in text:  # looked for first, since it is rare and the pattern slow
+            text = _IN_ADDRESS.sub(REDACTED, text)
         return self._pattern.sub(REDACTED, text)
 
 
@@ -55,20 +62,31 @@ class _Formatter(logging.Formatter):
         self._secretive: dict[str, bool] = {}
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redactor.text(self.line(record))
+        each = record.__dict__.get("each")
+        if each is None:
+            given = record.__dict__
+            each = [{name: given[name] for name in given if name not in _STANDARD}]
+        return self._redactor.text("\n".join([self.line(record, self._without_secrets(it)) for it in each]))
 
-    def line(self, record: logging.LogRecord) -> str:
+    def line(self, record: logging.LogRecord, fields: Mapping[str, object]) -> str:
         raise NotImplementedError
 
-    def fields(self, record: logging.LogRecord) -> dict[str, object]:
-        """What the log call gave in `extra`; fields that are called like a secret come without it."""
-        given = record.__dict__
-        return {name: self._shown(name, given[name]) for name in given if name not in _STANDARD}
+    def _without_secrets(self, given: Mapping[str, object]) -> dict[str, object]:
+        """The fields; those that are called like a secret come without it."""
+        return {name: self._shown(name, value) for name, value in given.items()}
 
     def _shown(self, name: str, value: object) -> object:
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if self._is_secretive(name):
+            return REDACTED
+        if type(value) is str:
+            return value
         if isinstance(value, Mapping):
             return {str(k): self._shown(str(k), v) for k, v in value.items()}
-        return REDACTED if self._is_secretive(name) and isinstance(value, str) else value
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._shown(name, v) for v in value]
+        return value
 
     def _is_secretive(self, name: str) -> bool:
         known = self._secretive.get(name)
@@ -80,28 +98,38 @@ class _Formatter(logging.Formatter):
 
 
 class JsonFormatter(_Formatter):
-    def line(self, record: logging.LogRecord) -> str:
+    def line(self, record: logging.LogRecord, fields: Mapping[str, object]) -> str:
         line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "room": record.name,
-            "event": record.getMessage(),
-            **self.fields(record),
+            "event": _event(record),
+            **fields,
         }
         if record.exc_info and record.exc_info[0] is not None:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # half a character, as broken headers hold them, or a number beyond 64 bits
+            return json.dumps(line, default=str)
 
 
 class ConsoleFormatter(_Formatter):
-    def line(self, record: logging.LogRecord) -> str:
+    def line(self, record: logging.LogRecord, fields: Mapping[str, object]) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        fields = "  ".join([f"{name}={_on_one_line(value)}" for name, value in self.fields(record).items()])
-        event = _on_one_line(record.getMessage())
-        line = f"{clock} {record.levelname.lower():<7} {event:<24} {fields}".rstrip()
+        said = "  ".join([f"{name}={_on_one_line(value)}" for name, value in fields.items()])
+        event = _on_one_line(_event(record))
+        line = f"{clock} {record.levelname.lower():<7} {event:<24} {said}".rstrip()
         if record.exc_info and record.exc_info[0] is not None:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         return line
+
+
+def _event(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):  # somebody's mistake; logging would print the arguments as they are
+        return f"{record.msg} {record.args}"
 
 
 def _on_one_line(value: object) -> str:

@@ -33,7 +33,7 @@ from rhetor.testing.seen import Seen
 from rhetor.testing.steps import fails
 from rhetor.testing.upstream import Upstream
 from rhetor.transport.base import Progress
-from rhetor.transport.http import HttpTransport
+from rhetor.transport.pool import HttpPool
 from rhetor.wire.base import PLAIN, Wire
 from rhetor.wire.languages import WIRES
 
@@ -180,7 +180,7 @@ async def check_models(row: ProviderRow, wire: Wire, served: Sequence[Endpoint] 
 @asynccontextmanager
 async def provider_at(upstream: Upstream, row: ProviderRow, wire: Wire) -> AsyncIterator[Provider]:
     """The row's provider with the upstream in the vendor's place, the path of its base URL kept."""
-    transport = HttpTransport(limit=2, connect_s=5.0)
+    transport = HttpPool(limit=2, connect_s=5.0)
     moved = row.model_copy(update={"base_url": upstream.base_url + urlsplit(row.base_url).path})
     try:
         yield Provider(moved, wire, transport, KEY)

@@ -4,8 +4,9 @@ The contract, which `tests/transport` holds every implementation to:
 
 - `open` waits for a free slot, connects, sends, and returns when the headers are there.
 - Whatever goes wrong is an `UpstreamError` with the code of the phase it went wrong in.
-- Leaving the reply before its end aborts the call: the provider sees the connection close.
-- A reply read to its end gives its connection back to the pool.
+- A connection is free for another call once its reply has arrived whole, read or not.
+- Closing a reply that has not arrived whole aborts the call: the provider sees the connection close.
+- A reply that was closed before it was read to its end cannot be read on: a part must not pass for the whole.
 """
 
 from __future__ import annotations

@@ -90,6 +90,10 @@ class Quirks:
     """Sent where the language demands a limit (Anthropic) and the caller gave none."""
     max_temperature: float = 2.0
     """Higher temperatures are lowered to this, since the provider refuses them."""
+    top_k: bool = False
+    """An OpenAI speaker that takes `top_k`, which OpenAI itself answers with 400."""
+    usage_estimated: bool = False
+    """The provider's token counts are guesses; they are passed on as such."""
     cache_marks: bool = False
     """An OpenAI speaker that takes Anthropic's `cache_control` on parts; others answer 400 to it."""
 
@@ -122,7 +126,7 @@ class Upstream(Protocol):
         """
 
     def retarget(self, original: Original, model: str, quirks: Quirks) -> Outgoing:
-        """The caller's own body with only the model exchanged, and what a quirk demands: unknown fields survive."""
+        """The caller's own body; only the model changes, and what a quirk demands: unknown fields survive."""
 
     def decoder(self, stream: bool, outgoing: Outgoing) -> Decoder: ...
 
@@ -149,7 +153,10 @@ class ModelEntry:
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     features: frozenset[str] | None = None
+    """All that it can do; None also where the list tells of some features only."""
     capabilities: frozenset[Capability] | None = None
+    lacks: frozenset[str] = frozenset()
+    """Features that the list denies."""
 
 
 class Wire(Protocol):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rhetor.core.errors import Code, UpstreamError
 from rhetor.wire.base import ModelEntry
 from rhetor.wire.ollama import OLLAMA
 
@@ -24,6 +25,14 @@ def test_older_servers_only_give_names() -> None:
     assert OLLAMA.read_models(b'{"models":[{"name":"llama3"},{"model":""},7]}') == [ModelEntry("llama3")]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"models":null}', b"<html>"])
-def test_what_is_no_list_has_no_models(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b'{"models":[]}', b'{"models":null}'])
+def test_a_server_may_have_no_models(body: bytes) -> None:
     assert OLLAMA.read_models(body) == []
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b"{}", b'{"models":7}'])
+def test_what_is_no_list_is_no_ollama(body: bytes) -> None:
+    """Anything may listen on its port."""
+    with pytest.raises(UpstreamError) as caught:
+        OLLAMA.read_models(body)
+    assert caught.value.code is Code.PROTOCOL

@@ -30,7 +30,7 @@ SPEECH = Speech(
     finishes=(FinishReason.STOP, FinishReason.LENGTH, FinishReason.REFUSAL),
     stop_sequences=False,
 )
-TALKATIVE = Quirks(thinking_returned=True, cache_marks=True)
+TALKATIVE = Quirks(thinking_returned=True, cache_marks=True, top_k=True)
 """The provider that takes everything the language can say."""
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "openai"

@@ -52,8 +52,13 @@ def test_the_output_limit_has_the_providers_name() -> None:
 
 
 def test_a_refused_field_is_left_out_and_named() -> None:
-    quirks = Quirks(drop_fields=frozenset({"seed", "top_k", "logit_bias"}))
-    assert built(quirks, seed=1, top_k=2, top_p=0.5) == ({"top_p": 0.5}, ("seed", "top_k"))
+    quirks = Quirks(drop_fields=frozenset({"seed", "logit_bias"}))
+    assert built(quirks, seed=1, top_p=0.5) == ({"top_p": 0.5}, ("seed",))
+
+
+def test_top_k_goes_to_those_who_take_it() -> None:
+    assert built(top_k=2) == ({}, ("top_k",))
+    assert built(Quirks(top_k=True), top_k=2) == ({"top_k": 2}, ())
 
 
 def test_a_budget_is_named_and_an_effort_sent() -> None:

@@ -147,6 +147,13 @@ def test_the_field_at_fault_is_named() -> None:
     assert rendered(BadRequest("m", param="messages[0].content"))["param"] == "messages[0].content"
 
 
+def test_a_status_in_place_of_a_code_is_not_passed_on() -> None:
+    """Typed clients expect a word there; what the error means is told by ours."""
+    said = {"code": 400, "message": "too long", "type": "exceed_context_size_error", "n_ctx": 9}
+    error = UpstreamError("m", Code.CONTEXT_LENGTH, wire="openai", original=said)
+    assert rendered(error) == {**said, "param": None, "code": "context_length_exceeded"}
+
+
 def test_another_languages_error_object_is_not_shown() -> None:
     foreign = UpstreamError("m", wire="anthropic", original={"type": "overloaded_error"})
     assert rendered(foreign)["type"] == "server_error"

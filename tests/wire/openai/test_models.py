@@ -45,14 +45,14 @@ CHAT = frozenset({Capability.CHAT})
                     "mistral-medium-latest",
                     "mistral-medium-2508",
                     131_072,
-                    features=frozenset({Feature.TOOLS, Feature.IMAGES}),
                     capabilities=CHAT,
+                    lacks=frozenset({Feature.AUDIO}),
                 ),
                 ModelEntry(
                     "mistral-embed",
                     context_tokens=8192,
-                    features=frozenset(),
                     capabilities=frozenset({Capability.EMBEDDINGS}),
+                    lacks=frozenset({Feature.TOOLS, Feature.IMAGES}),
                 ),
             ],
         ),
@@ -71,8 +71,14 @@ CHAT = frozenset({Capability.CHAT})
         ),
         ("groq", [ModelEntry("llama-3.3-70b-versatile", None, 131_072, 32_768)]),
         ("vllm", [ModelEntry("my-model", None, 32_768)]),
-        ("llamacpp", [ModelEntry("tiny.gguf", None, 2048)]),
-        ("xai", [ModelEntry("grok-4", features=frozenset({Feature.IMAGES}), capabilities=CHAT)]),
+        (
+            "llamacpp",
+            [ModelEntry("tiny.gguf", None, 2048, lacks=frozenset({"images", "audio", "documents"}))],
+        ),
+        (
+            "xai",
+            [ModelEntry("grok-4", capabilities=CHAT, lacks=frozenset({Feature.AUDIO, Feature.DOCUMENTS}))],
+        ),
     ],
 )
 def test_reads_the_list_of(vendor: str, entries: list[ModelEntry]) -> None:

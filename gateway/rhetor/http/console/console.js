@@ -1,49 +1,51 @@
 // The page at `/`: what is on, a prompt that streams, and how to point an SDK here.
 
-const $ = (id) => document.getElementById(id);
-const TOKEN = "rhetor-token";
-let running = null;
+import { SNIPPETS } from "./snippets.js";
 
-function headers() {
-  const token = sessionStorage.getItem(TOKEN);
-  return token ? { authorization: `Bearer ${token}` } : {};
-}
+const TOKEN = "rhetor-token"; // kept by the browser until the tab is closed
+const MOST_ROWS = 500;
+const BOOKED_MS = 200;
+const $ = (id) => document.getElementById(id);
+const token = () => sessionStorage.getItem(TOKEN) ?? "";
+const authorization = () => (token() ? { authorization: `Bearer ${token()}` } : {});
+
+class Refused extends Error {}
 
 async function get(path) {
-  const response = await fetch(path, { headers: headers() });
-  if (response.status === 401) {
-    $("token-form").hidden = false;
-    throw new Error("This gateway asks for a token.");
-  }
+  const response = await fetch(path, { headers: authorization() });
+  if (response.status === 401) throw new Refused();
   if (!response.ok) throw new Error(`${path} answered ${response.status}`);
   return response.json();
 }
 
-function row(...cells) {
-  const line = document.createElement("tr");
-  for (const cell of cells) {
-    const { text, kind } = typeof cell === "object" ? cell : { text: cell, kind: "" };
-    const td = document.createElement("td");
-    td.textContent = text;
-    td.className = kind;
-    line.append(td);
-  }
-  return line;
+// An element with a class and what is in it: texts and elements.
+function make(name, className, ...inside) {
+  const element = document.createElement(name);
+  element.className = className;
+  element.append(...inside);
+  return element;
 }
 
+const row = (...cells) => make("tr", "", ...cells);
+const cell = (text, className = "") => make("td", className, text);
+
+// What there is.
+
 async function showHealth() {
-  const health = await get("/health");
-  $("health").textContent = `${health.status} · version ${health.version}`;
+  const { status, version } = await get("/health");
+  $("health").className = status;
+  $("health").textContent = `${status} · ${version}`;
 }
 
 async function showProviders() {
   const { providers, status } = await get("/api/v1/providers");
   const on = [], off = [];
-  for (const [id, provider] of Object.entries(providers)) {
-    const state = provider.available ? "on" : (status[id]?.error ?? "off");
-    (provider.available ? on : off).push(
-      row(provider.available ? "●" : "○", `${provider.name} (${id})`, { text: String(provider.models.length), kind: "number" }, state)
-    );
+  for (const [id, { name, available, models }] of Object.entries(providers)) {
+    if (id === "rhetor") continue; // our routes: they stand among the models
+    const count = `${models.length} model${models.length === 1 ? "" : "s"}`;
+    const state = available ? count : (status[id]?.error ?? "off").replace(`no key for '${id}': `, "");
+    const title = make("span", "", name, name === id ? "" : make("code", "quiet", id));
+    (available ? on : off).push(make("li", available ? "on" : "off", title, make("span", "quiet", state)));
   }
   $("providers").replaceChildren(...on);
   $("off").replaceChildren(...off);
@@ -55,90 +57,148 @@ let models = [];
 
 async function showModels() {
   models = (await get("/v1/models")).data;
-  $("model-names").replaceChildren(
-    ...models.map((model) => Object.assign(document.createElement("option"), { value: model.id }))
-  );
+  const option = ({ id }) => Object.assign(document.createElement("option"), { value: id });
+  $("model-names").replaceChildren(...models.map(option));
   filterModels();
 }
 
 function filterModels() {
-  const wanted = $("filter").value.toLowerCase();
-  const shown = models.filter((model) => model.id.toLowerCase().includes(wanted));
-  $("models").replaceChildren(
-    ...shown.slice(0, 500).map((model) =>
-      row(
-        model.id,
-        { text: model.max_input_tokens?.toLocaleString("en") ?? "", kind: "number" },
-        { text: price(model.pricing), kind: "number" },
-        { text: (model.targets ?? model.features ?? []).join(", "), kind: "quiet" }
-      )
-    )
-  );
+  const wanted = $("filter").value.trim().toLowerCase();
+  const shown = models.filter(({ id }) => id.toLowerCase().includes(wanted));
+  $("models-count").textContent = wanted ? `${shown.length} of ${models.length}` : models.length;
+  const rows = shown.slice(0, MOST_ROWS).map((model) => {
+    const choose = make("button", "name", model.id);
+    choose.title = "Ask this one";
+    choose.addEventListener("click", () => chooseModel(model.id));
+    const name = make("td", "", choose, ...(model.targets ? [make("span", "tag", "route")] : []));
+    const can = model.targets?.join(" → ") ?? model.features?.join(", ") ?? "";
+    return row(
+      name,
+      cell(model.max_input_tokens?.toLocaleString("en") ?? "", "number"),
+      cell(price(model.pricing), "number"),
+      cell(spaced(can), "quiet")
+    );
+  });
+  $("models").replaceChildren(...(rows.length ? rows : [emptyRow(4, "No model is called so.")]));
 }
+
+function emptyRow(columns, text) {
+  const only = cell(text, "quiet");
+  only.colSpan = columns;
+  return row(only);
+}
+
+function chooseModel(id) {
+  $("model").value = id;
+  showSnippet();
+  $("asking").scrollIntoView({ block: "nearest" });
+  $("prompt").focus();
+}
+
+const spaced = (word) => word.replaceAll("_", " ");
+const told = ({ target, outcome }) => `${target}: ${spaced(outcome)}`;
+const dollars = (micros, digits) => (micros / 1e6).toLocaleString("en", { maximumFractionDigits: digits });
 
 function price(pricing) {
   if (!pricing) return "";
-  const dollars = (micros) => (micros / 1e6).toLocaleString("en", { maximumFractionDigits: 4 });
-  return `${dollars(pricing.input_micros_per_million)} / ${dollars(pricing.output_micros_per_million)}`;
+  const { input_micros_per_million: input, output_micros_per_million: output } = pricing;
+  return `${dollars(input, 4)} / ${dollars(output, 4)}`;
 }
 
 async function showTrips() {
   const { trips } = await get("/api/v1/trips?limit=50");
-  $("trips").replaceChildren(
-    ...trips.map((trip) =>
-      row(
-        new Date(trip.at).toLocaleTimeString(),
-        trip.door,
-        trip.model || "(default)",
-        trip.served_by ?? "",
-        { text: trip.outcome, kind: trip.outcome === "ok" ? "" : "bad" },
-        { text: `${trip.input_tokens} + ${trip.output_tokens}`, kind: "number" },
-        { text: String(trip.total_ms), kind: "number" }
-      )
-    )
-  );
+  const rows = trips.map((trip) => {
+    const failed = trip.attempts.filter(({ outcome }) => outcome !== "ok").map(told);
+    const outcome = cell(spaced(trip.outcome), trip.outcome === "ok" ? "" : "bad");
+    const answered = cell(trip.served_by ?? "—");
+    if (failed.length) answered.append(make("small", "quiet", failed.join(", ")));
+    return row(
+      cell(new Date(trip.at).toLocaleTimeString(), "quiet"),
+      cell(trip.model || "auto"),
+      answered,
+      outcome,
+      cell(`${trip.input_tokens} + ${trip.output_tokens}`, "number"),
+      cell(trip.served_by && trip.cost_micros !== null ? `$${dollars(trip.cost_micros, 6)}` : "", "number"),
+      cell(`${trip.total_ms.toLocaleString("en")} ms`, "number")
+    );
+  });
+  $("trips").replaceChildren(...(rows.length ? rows : [emptyRow(7, "None yet: ask something.")]));
 }
+
+// Asking.
+
+let running = null;
 
 async function ask(event) {
   event.preventDefault();
   running?.abort();
-  const stopper = (running = new AbortController());
-  const answer = $("answer");
-  answer.className = "";
-  answer.textContent = "";
-  $("answered").textContent = "";
-  $("stop").hidden = false;
+  const mine = (running = new AbortController());
+  const began = performance.now();
+  begin();
   try {
     const response = await fetch("/v1/chat/completions", {
       method: "POST",
-      headers: { "content-type": "application/json", ...headers() },
+      headers: { "content-type": "application/json", ...authorization() },
       body: JSON.stringify({
-        model: $("model").value,
+        model: $("model").value.trim(),
         stream: true,
+        stream_options: { include_usage: true },
         messages: [{ role: "user", content: $("prompt").value }],
       }),
-      signal: stopper.signal,
+      signal: mine.signal,
     });
+    if (response.status === 401) askForToken();
     if (!response.ok) throw new Error((await response.json()).error.message);
-    for await (const data of frames(response.body)) {
-      if (data.error) throw new Error(data.error.message);
-      answer.textContent += data.choices?.[0]?.delta?.content ?? "";
-    }
-    $("answered").textContent = `answered by ${response.headers.get("x-rhetor-served-by")}`;
+    const usage = await readReply(response.body, mine);
+    $("answered").textContent = summary(response.headers, usage, performance.now() - began);
   } catch (error) {
-    if (error.name === "AbortError") {
-      $("answered").textContent = "stopped";
-    } else {
-      answer.className = "failed";
-      answer.textContent += `${answer.textContent ? "\n" : ""}${error.message}`;
-    }
+    if (running === mine) fail(error);
   } finally {
-    if (running === stopper) $("stop").hidden = true;
-    showTrips().catch(() => {});
+    if (running === mine) end();
+    // Booked a moment after its last word; whatever is wrong stands in the answer already.
+    setTimeout(() => showTrips().catch(() => {}), BOOKED_MS);
   }
 }
 
-// The JSON of each server-sent event, until `[DONE]`.
+function begin() {
+  $("answer").className = "streaming";
+  $("answer").textContent = $("answered").textContent = $("thinking").textContent = "";
+  $("thoughts").hidden = true;
+  $("stop").hidden = false;
+}
+
+function end() {
+  running = null;
+  $("answer").classList.remove("streaming");
+  $("stop").hidden = true;
+}
+
+function fail(error) {
+  if (error.name === "AbortError") {
+    $("answered").textContent = "Stopped: the provider has been told, too.";
+    return;
+  }
+  $("answer").append(make("span", "bad", error.message));
+}
+
+// Show a reply as it comes; returns its usage.
+async function readReply(body, mine) {
+  let usage = null;
+  for await (const { error, choices, usage: reported } of frames(body)) {
+    if (running !== mine) return null;
+    if (error) throw new Error(error.message);
+    const delta = choices?.[0]?.delta ?? {};
+    if (delta.reasoning_content) {
+      $("thoughts").hidden = false;
+      $("thinking").append(delta.reasoning_content);
+    }
+    $("answer").append(delta.content ?? "", delta.refusal ?? "");
+    usage = reported ?? usage;
+  }
+  return usage;
+}
+
+// The JSON of each server-sent event. A stream that ends without `[DONE]` was broken off.
 async function* frames(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -147,71 +207,98 @@ async function* frames(body) {
     rest = lines.pop();
     for (const line of lines) {
       if (!line.startsWith("data: ")) continue;
-      const data = line.slice(6);
+      const data = line.slice(6).trim();
       if (data === "[DONE]") return;
       yield JSON.parse(data);
     }
   }
+  throw new Error("The connection was lost before the answer was complete.");
 }
 
-const SNIPPETS = {
-  curl: (origin) => `curl ${origin}/v1/chat/completions \\
-  -H 'content-type: application/json' \\
-  -d '{"model": "auto", "stream": true,
-       "messages": [{"role": "user", "content": "Hello"}]}'`,
-  "OpenAI SDK": (origin) => `from openai import OpenAI
+function summary(headers, usage, ms) {
+  const parts = [headers.get("x-rhetor-served-by"), `${(ms / 1000).toFixed(1)} s`];
+  if (usage) parts.push(`${usage.prompt_tokens} + ${usage.completion_tokens} tokens`);
+  if (headers.get("x-rhetor-fallback")) {
+    const attempts = headers.get("x-rhetor-attempts").split(", ").map((attempt) => attempt.split(";"));
+    const failed = attempts.slice(0, -1).map(([target, outcome]) => told({ target, outcome }));
+    parts.push(`after ${failed.join(", ")}`);
+  }
+  return parts.join(" · ");
+}
 
-client = OpenAI(base_url="${origin}/v1", api_key="unused")
-reply = client.chat.completions.create(
-    model="auto",
-    messages=[{"role": "user", "content": "Hello"}],
-)
-print(reply.choices[0].message.content)`,
-  "Anthropic SDK": (origin) => `from anthropic import Anthropic
+// Snippets.
 
-client = Anthropic(base_url="${origin}", api_key="unused")
-reply = client.messages.create(
-    model="auto",
-    max_tokens=200,
-    messages=[{"role": "user", "content": "Hello"}],
-)
-print(reply.content[0].text)`,
-  Tekton: (origin) => `from tekton_llm_client import TektonLLMClient
+let tabs = [];
 
-async with TektonLLMClient("my-component", rhetor_url="${origin}") as client:
-    reply = await client.generate_text("Hello")
-    print(reply.content)`,
-};
+function showSnippet(chosen = tabs.find((tab) => tab.ariaSelected === "true")) {
+  for (const tab of tabs) {
+    tab.ariaSelected = String(tab === chosen);
+    tab.tabIndex = tab === chosen ? 0 : -1;
+  }
+  const model = $("model").value.trim() || "auto";
+  $("snippet").textContent = SNIPPETS[chosen.textContent](location.origin, model, token() && "YOUR_TOKEN");
+}
 
-function showSnippets() {
-  const tabs = Object.keys(SNIPPETS).map((name) => {
-    const tab = document.createElement("button");
-    tab.textContent = name;
-    tab.setAttribute("role", "tab");
-    tab.onclick = () => {
-      for (const other of tabs) other.setAttribute("aria-selected", String(other === tab));
-      $("snippet").textContent = SNIPPETS[name](location.origin);
-    };
+function makeTabs() {
+  tabs = Object.keys(SNIPPETS).map((name) => {
+    const tab = make("button", "plain", name);
+    tab.type = "button";
+    tab.role = "tab";
+    tab.addEventListener("click", () => showSnippet(tab));
     return tab;
   });
   $("tabs").append(...tabs);
-  tabs[0].click();
+  $("tabs").addEventListener("keydown", ({ key }) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+    if (!step) return;
+    const next = tabs.at((tabs.indexOf(document.activeElement) + step) % tabs.length);
+    next.focus();
+    showSnippet(next);
+  });
+  showSnippet(tabs[0]);
 }
 
-function show() {
-  for (const part of [showHealth, showProviders, showModels, showTrips]) {
-    part().catch((error) => { $("health").textContent = error.message; });
-  }
+async function copy() {
+  await navigator.clipboard.writeText($("snippet").textContent);
+  $("copy").textContent = "Copied";
+  setTimeout(() => ($("copy").textContent = "Copy"), 1500);
+}
+
+// Everything together.
+
+function askForToken() {
+  $("token-wrong").textContent = token() ? "This token is not known here." : "";
+  sessionStorage.removeItem(TOKEN);
+  $("token-form").hidden = false;
+  $("token").focus();
+}
+
+async function show() {
+  const parts = await Promise.allSettled([showHealth(), showProviders(), showModels(), showTrips()]);
+  const failures = parts.map(({ reason }) => reason).filter(Boolean);
+  if (failures.some((failure) => failure instanceof Refused)) return askForToken();
+  if (failures.length === 0) return;
+  $("health").className = "unhealthy";
+  $("health").textContent = failures[0].message;
 }
 
 $("ask").addEventListener("submit", ask);
 $("stop").addEventListener("click", () => running?.abort());
+$("prompt").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
+});
+$("model").addEventListener("input", () => showSnippet());
 $("filter").addEventListener("input", filterModels);
+$("refresh").addEventListener("click", show);
+$("copy").addEventListener("click", copy);
+$("copy").hidden = !navigator.clipboard; // pages have it on this machine and over https only
 $("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem(TOKEN, $("token").value);
+  $("token").value = "";
   $("token-form").hidden = true;
+  showSnippet();
   show();
 });
-showSnippets();
+makeTabs();
 show();

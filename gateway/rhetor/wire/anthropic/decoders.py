@@ -85,11 +85,11 @@ class StreamDecoder:
         return Chunk(chunk.events + self._narrator.take(), raw)
 
     def _read(self, frames: list[Frame]) -> Chunk:
-        for frame in frames:
-            said = parse(frame.data) if frame.data else None
-            if said is not None and (on_event := self._handlers.get(word(said, "type") or frame.event)):
+        for it in frames:
+            said = parse(it.data) if it.data else None
+            if said is not None and (on_event := self._handlers.get(word(said, "type") or it.event)):
                 on_event(said)
-        return Chunk(self._narrator.take(), b"".join([frame.raw for frame in frames]))
+        return Chunk(self._narrator.take(), b"".join([it.raw for it in frames]))
 
     def _on_start(self, said: Json) -> None:
         message = thing(said, "message")

@@ -13,7 +13,7 @@ from typing import cast
 
 from rhetor.core.capability import Capability
 from rhetor.core.content import Json
-from rhetor.core.errors import RhetorError, UpstreamError
+from rhetor.core.errors import Code, RhetorError, UpstreamError
 from rhetor.core.request import Chat, Embed, Original, Request
 from rhetor.wire import fields
 from rhetor.wire.base import Decoder, Door, ModelEntry, Outgoing, Quirks, Upstream
@@ -78,9 +78,14 @@ class _Ollama:
         """The models on the server. The list tells their sizes, not what they can do.
 
         https://docs.ollama.com/api/tags (read 2026-11-20).
+
+        Raises:
+            UpstreamError: protocol_error, this is no list: something else listens there.
         """
-        models = things(parse(body) or {}, "models")
-        ids = [word(model, "model") or word(model, "name") for model in models]
+        said = parse(body)
+        if said is None or not isinstance(said.get("models", 0), list | None):
+            raise UpstreamError("the server's list of models is not one", Code.PROTOCOL)
+        ids = [word(model, "model") or word(model, "name") for model in things(said, "models")]
         return [ModelEntry(id) for id in ids if id]
 
 

@@ -33,7 +33,7 @@ def read_error(status: int, headers: Mapping[str, str], body: bytes) -> Upstream
         code_of(text) or refusals.code_of_status(status),
         retry_after_s=refusals.retry_after_s(headers),
         wire=WIRE,
-        original=said,
+        original=None if secret else said,
     )
 
 

@@ -15,7 +15,6 @@ _SAME_NAME = (
     "parallel_tool_calls",
     "temperature",
     "top_p",
-    "top_k",
     "presence_penalty",
     "frequency_penalty",
     "seed",
@@ -57,6 +56,10 @@ def _settings(chat: Chat, quirks: Quirks, dropped: Dropped) -> dict[str, JsonVal
     if chat.max_tokens is not None:
         body["max_completion_tokens"] = chat.max_tokens
     body |= {name: value for name in _SAME_NAME if (value := getattr(chat, name)) is not None}
+    if chat.top_k is not None and quirks.top_k:
+        body["top_k"] = chat.top_k
+    elif chat.top_k is not None:
+        dropped.append("top_k")
     if chat.stop:
         body["stop"] = list(chat.stop)
     if chat.reasoning is not None:

@@ -73,7 +73,10 @@ def error_inside(fields: Json, event: str = "") -> UpstreamError | None:
 def error_body(error: RhetorError) -> bytes:
     """The error object, as a reply's body or a frame's data."""
     if error.wire == NAME and error.original is not None:
-        return orjson.dumps({"error": {**_error_fields(error), **error.original}})
+        said = dict(error.original)
+        if isinstance(said.get("code"), int):
+            del said["code"]  # a repeated status (llama.cpp, vLLM, Gemini) where callers' types expect a word
+        return orjson.dumps({"error": {**_error_fields(error), **said}})
     return orjson.dumps({"error": _error_fields(error)})
 
 

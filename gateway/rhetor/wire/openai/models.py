@@ -86,13 +86,15 @@ def read_models(body: bytes) -> Sequence[ModelEntry]:
 
 def _entry(model: Json) -> ModelEntry:
     top = thing(model, "top_provider")
+    features, lacks = _features(model)
     return ModelEntry(
         id=word(model, "id"),
         name=word(model, "name") or word(model, "display_name") or None,
         context_tokens=_first(model, _CONTEXT) or count(thing(model, "meta"), "n_ctx_train") or None,
         max_output_tokens=_first(model, _OUTPUT) or _first(top, _OUTPUT) or None,
-        features=_features(model),
+        features=features,
         capabilities=_capabilities(model),
+        lacks=lacks,
     )
 
 
@@ -100,8 +102,8 @@ def _first(fields: Json, names: Sequence[str]) -> int:
     return next((number for name in names if (number := count(fields, name))), 0)
 
 
-def _features(model: Json) -> frozenset[str] | None:
-    """What the list says a model can do; None when it says nothing of the kind."""
+def _features(model: Json) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """All that a model can do, None when the list tells of some features only; and what it denies."""
     told: dict[Feature, bool] = {}
     for fields in (model, thing(model, "capabilities")):
         for name, feature in _FLAGS.items():
@@ -113,7 +115,9 @@ def _features(model: Json) -> frozenset[str] | None:
     ):
         if isinstance(words, list):
             told |= {feature: told.get(feature, False) or name in words for name, feature in table.items()}
-    return frozenset(feature for feature, can in told.items() if can) if told else None
+    if isinstance(model.get("supported_parameters"), list):
+        return frozenset(feature for feature, can in told.items() if can), frozenset()
+    return None, frozenset(feature for feature, can in told.items() if not can)
 
 
 def _capabilities(model: Json) -> frozenset[Capability] | None:
@@ -121,6 +125,9 @@ def _capabilities(model: Json) -> frozenset[Capability] | None:
     chats = [thing(model, "capabilities").get("completion_chat"), model.get("supports_chat")]
     if any(isinstance(it, bool) for it in chats):
         return frozenset({Capability.CHAT}) if True in chats else _without_chat(model)
+    if model.get("owned_by") == "llamacpp":
+        # It says `text` of every model: https://github.com/ggml-org/llama.cpp/pull/22709 (read 2026-11-20).
+        return None
     words = _modalities(model, "output_modalities")
     if not isinstance(words, list):
         words = [model.get("type")]

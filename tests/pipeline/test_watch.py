@@ -1,0 +1,131 @@
+"""The clock over a reply: what it cuts short, and what it leaves alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+
+from rhetor.core.errors import Code
+from rhetor.pipeline.watch import Watch
+
+SHORT_S = 0.02
+LONG_S = 60.0
+PATIENT_S = 5.0
+
+
+class Reply:
+    """A reply of which only the closing matters."""
+
+    status = 200
+    headers: Mapping[str, str] = {}
+
+    def __init__(self) -> None:
+        self._closed = asyncio.Event()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed.is_set()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield b""
+
+    async def read(self, limit_bytes: int) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        self._closed.set()
+
+    async def closed(self) -> None:
+        async with asyncio.timeout(PATIENT_S):
+            await self._closed.wait()
+
+
+@pytest.fixture
+async def reply() -> Reply:
+    return Reply()
+
+
+async def pause(seconds: float) -> None:
+    """Real time: what is measured here is nothing else."""
+    await asyncio.sleep(seconds)
+
+
+async def test_a_read_that_takes_too_long_closes_the_reply(reply: Reply) -> None:
+    watch = Watch(reply, idle_s=SHORT_S, left_s=LONG_S)
+    watch.start()
+    await reply.closed()
+    assert watch.expired is not None
+    assert watch.expired.code is Code.IDLE_TIMEOUT
+    assert watch.expired.message == f"the provider was silent for {SHORT_S:g} s"
+
+
+async def test_a_trip_that_takes_too_long_closes_the_reply(reply: Reply) -> None:
+    watch = Watch(reply, idle_s=LONG_S, left_s=SHORT_S)
+    watch.start()
+    await reply.closed()
+    assert watch.expired is not None
+    assert watch.expired.code is Code.TOTAL_TIMEOUT
+
+
+async def test_every_read_has_its_own_time(reply: Reply) -> None:
+    """Reads that are short one by one may take long together."""
+    watch = Watch(reply, idle_s=3 * SHORT_S, left_s=LONG_S)
+    for _ in range(6):
+        watch.start()
+        await pause(SHORT_S)
+        watch.stop()
+    assert not reply.is_closed
+    watch.close()
+
+
+async def test_time_between_reads_does_not_count(reply: Reply) -> None:
+    watch = Watch(reply, idle_s=SHORT_S, left_s=LONG_S)
+    watch.start()
+    watch.stop()
+    await pause(3 * SHORT_S)
+    assert not reply.is_closed
+    watch.start()
+    assert not reply.is_closed
+    await reply.closed()
+
+
+async def test_but_it_counts_for_the_trip(reply: Reply) -> None:
+    watch = Watch(reply, idle_s=LONG_S, left_s=SHORT_S)
+    await pause(2 * SHORT_S)
+    watch.start()
+    await reply.closed()
+    assert watch.expired is not None
+    assert watch.expired.code is Code.TOTAL_TIMEOUT
+
+
+async def test_after_the_ending_there_is_less_time_for_all_reads_together(reply: Reply) -> None:
+    """What a finished provider still sends does not buy it more."""
+    watch = Watch(reply, idle_s=LONG_S, left_s=LONG_S)
+    watch.start()
+    watch.stop()
+    watch.end_within(3 * SHORT_S)
+    for _ in range(100):
+        watch.start()
+        await pause(SHORT_S / 2)
+        watch.stop()
+        if reply.is_closed:
+            break
+    assert reply.is_closed
+
+
+async def test_an_ending_gives_nobody_more_time(reply: Reply) -> None:
+    watch = Watch(reply, idle_s=LONG_S, left_s=SHORT_S)
+    watch.end_within(LONG_S)
+    watch.start()
+    await reply.closed()
+
+
+async def test_a_closed_watch_is_quiet(reply: Reply) -> None:
+    watch = Watch(reply, idle_s=SHORT_S, left_s=SHORT_S)
+    watch.start()
+    watch.close()
+    await pause(3 * SHORT_S)
+    assert not reply.is_closed
+    assert watch.expired is None

@@ -1,0 +1,201 @@
+"""A provider: from a request to the one call that says it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from rhetor.core.call import Call
+from rhetor.core.capability import Capability
+from rhetor.core.content import Text
+from rhetor.core.errors import BadRequest, Code, UpstreamError
+from rhetor.core.request import Chat, Message, Request, Role
+from rhetor.providers.provider import USER_AGENT, Provider, quirks_of
+from rhetor.providers.spec import AuthSpec, ProviderRow, QuirkSpec, Source
+from rhetor.transport.base import Progress, Response
+from rhetor.wire.anthropic import ANTHROPIC
+from rhetor.wire.base import PLAIN, Quirks, Wire
+from rhetor.wire.ollama import OLLAMA
+from rhetor.wire.openai import OPENAI
+
+KEY = "sk-canary-0123456789"
+
+
+class NoTransport:
+    """Nothing is sent here."""
+
+    async def open(self, call: Call, progress: Progress) -> Response:
+        raise AssertionError("a provider prepares calls, it does not send them")
+
+    async def close(self) -> None:
+        pass
+
+
+def provider(wire: Wire = OPENAI, key: str | None = KEY, **row: Any) -> Provider:
+    said = {"base_url": "https://lab.example/v1", "docs": Source(url="x", read="2026-01-01"), **row}
+    made = ProviderRow(id="lab", name="The Lab", wire=wire.name, **said)
+    return Provider(made, wire, NoTransport(), key)
+
+
+def chat(**said: Any) -> Request:
+    input = Chat(messages=(Message(Role.USER, (Text("hi"),)),), **said)
+    return Request(id="", capability=Capability.CHAT, model="fast", input=input)
+
+
+def parsed(wire: Wire, **said: Any) -> Request:
+    body = {"model": "fast", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}], **said}
+    return wire.doors[Capability.CHAT].parse(orjson.dumps(body), {})
+
+
+def body_of(call: Call) -> Any:
+    assert call.body is not None
+    return orjson.loads(call.body)
+
+
+class TestCall:
+    def test_it_goes_to_the_wires_path_behind_the_rows_address(self) -> None:
+        call = provider(base_url="https://lab.example/v1/").prepare(chat(), "small").call
+        assert (call.method, call.url) == ("POST", "https://lab.example/v1/chat/completions")
+
+    def test_the_key_travels_in_a_header_and_nowhere_else(self) -> None:
+        call = provider().prepare(chat(), "small").call
+        assert call.headers["authorization"] == f"Bearer {KEY}"
+        assert KEY not in call.url
+        assert KEY.encode() not in (call.body or b"")
+
+    def test_the_row_says_in_which_header(self) -> None:
+        made = provider(ANTHROPIC, auth=AuthSpec(header="X-Api-Key", prefix=""))
+        headers = made.prepare(chat(), "small").call.headers
+        assert headers["x-api-key"] == KEY
+        assert "authorization" not in headers
+
+    def test_the_rows_headers_go_with_every_call(self) -> None:
+        made = provider(headers={"Anthropic-Version": "2023-06-01"})
+        listing = made.models_call()
+        assert listing is not None
+        for call in (made.prepare(chat(), "small").call, listing):
+            assert call.headers["anthropic-version"] == "2023-06-01"
+            assert call.headers["user-agent"] == USER_AGENT
+
+    @pytest.mark.parametrize("name", ["User-Agent", "user-agent", "USER-AGENT"])
+    def test_no_header_is_sent_twice(self, name: str) -> None:
+        """Names mean the same in any case."""
+        headers = provider(headers={name: "other"}).prepare(chat(), "small").call.headers
+        assert [value for key, value in headers.items() if key.lower() == "user-agent"] == ["other"]
+
+    def test_one_call_does_not_change_the_next(self) -> None:
+        made = provider()
+        first = made.prepare(chat(), "small").call
+        second = made.prepare(chat(), "large").call
+        assert dict(first.headers) == dict(second.headers)
+        assert (body_of(first)["model"], body_of(second)["model"]) == ("small", "large")
+
+    def test_the_repr_of_a_provider_holds_no_secret(self) -> None:
+        assert repr(provider()) == "Provider(lab)"
+
+
+class TestLanes:
+    def test_speakers_of_the_same_language_understand_each_other_word_by_word(self) -> None:
+        prepared = provider().prepare(parsed(OPENAI, new_field={"a": 1}, stream=True), "small")
+        assert prepared.verbatim
+        assert body_of(prepared.call)["new_field"] == {"a": 1}
+        assert body_of(prepared.call)["model"] == "small"
+        assert prepared.stream
+        assert prepared.outgoing.dropped == ()
+
+    def test_others_get_a_translation_and_are_told_what_was_lost(self) -> None:
+        prepared = provider(ANTHROPIC).prepare(parsed(OPENAI, new_field=1, seed=7), "small")
+        assert not prepared.verbatim
+        assert "new_field" not in body_of(prepared.call)
+        assert set(prepared.outgoing.dropped) >= {"new_field", "seed"}
+
+    def test_a_request_without_an_original_is_translated(self) -> None:
+        prepared = provider().prepare(chat(temperature=0.5), "small")
+        assert not prepared.verbatim
+        assert body_of(prepared.call)["temperature"] == 0.5
+
+    def test_a_decoder_is_new_for_every_reply(self) -> None:
+        prepared = provider().prepare(chat(), "small")
+        assert prepared.decoder() is not prepared.decoder()
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("key_env", "names"),
+        [
+            (("LAB_KEY",), "set LAB_KEY, or"),
+            (("LAB_KEY", "OTHER_KEY"), "set LAB_KEY or OTHER_KEY, or"),
+            ((), "set providers.lab.key, or"),
+        ],
+    )
+    def test_without_a_key_it_says_what_the_key_is_called(self, key_env: tuple[str, ...], names: str) -> None:
+        with pytest.raises(UpstreamError, match=names) as caught:
+            provider(key=None, key_env=key_env).prepare(chat(), "small")
+        assert (caught.value.code, caught.value.origin) == (Code.NO_KEY, "lab")
+
+    def test_who_needs_no_key_is_asked_without(self) -> None:
+        made = provider(key=None, auth=AuthSpec(required=False))
+        assert "authorization" not in made.prepare(chat(), "small").call.headers
+        assert not made.keyless
+
+    def test_who_needs_no_key_may_have_one(self) -> None:
+        headers = provider(auth=AuthSpec(required=False)).prepare(chat(), "small").call.headers
+        assert headers["authorization"] == f"Bearer {KEY}"
+
+    def test_what_the_row_does_not_offer(self) -> None:
+        request = chat()
+        request.capability = Capability.EMBEDDINGS
+        with pytest.raises(BadRequest, match="The Lab does not offer embeddings") as caught:
+            provider().prepare(request, "small")
+        assert caught.value.code is Code.UNSUPPORTED
+
+    def test_what_the_wire_has_no_words_for(self) -> None:
+        """Whatever a row claims."""
+        request = chat()
+        request.capability = Capability.TEXT_TO_3D
+        made = provider(capabilities=frozenset({Capability.TEXT_TO_3D}))
+        assert not made.speaks(Capability.TEXT_TO_3D)
+        with pytest.raises(BadRequest, match="does not offer text-to-3d"):
+            made.prepare(request, "small")
+
+    def test_a_refusal_names_the_provider(self) -> None:
+        error = provider().refusal(429, {"retry-after": "3"}, b'{"error": {"message": "slow down"}}')
+        assert (error.code, error.origin, error.retry_after_s) == (Code.RATE_LIMITED, "lab", 3.0)
+
+
+class TestModels:
+    @pytest.mark.parametrize(
+        ("wire", "url"),
+        [
+            (OPENAI, "https://lab.example/v1/models"),
+            (ANTHROPIC, "https://lab.example/v1/v1/models"),
+            (OLLAMA, "https://lab.example/v1/api/tags"),
+        ],
+        ids=["openai", "anthropic", "ollama"],
+    )
+    def test_where_they_are_listed(self, wire: Wire, url: str) -> None:
+        call = provider(wire).models_call()
+        assert call is not None
+        assert (call.method, call.body) == ("GET", None)
+        assert call.url.partition("?")[0] == url
+
+    def test_who_has_no_list_is_not_asked(self) -> None:
+        assert provider(models_listed=False).models_call() is None
+
+
+class TestQuirks:
+    def test_a_row_without_any_speaks_the_language(self) -> None:
+        assert quirks_of(QuirkSpec()) == PLAIN
+
+    def test_what_the_row_says_counts(self) -> None:
+        said = QuirkSpec(
+            max_tokens_field="max_tokens", usage_in_stream=False, drop_fields=frozenset({"seed"})
+        )
+        assert quirks_of(said) == Quirks(
+            max_tokens_field="max_tokens", usage_in_stream=False, drop_fields=frozenset({"seed"})
+        )
+
+    def test_every_quirk_can_be_said_in_a_row(self) -> None:
+        assert set(Quirks.__dataclass_fields__) == set(QuirkSpec.model_fields) - {"sources"}
