@@ -149,6 +149,19 @@ class TestNames:
         assert error.code is Code.CONNECT_FAILED
         assert error.message == "cannot connect: its name has no address: Name or service not known"
 
+    async def test_an_address_needs_no_book(self, pool: HttpPool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A local server must not wait for a thread to say what is known."""
+
+        async def never(*_: Any, **__: Any) -> list[Any]:
+            raise AssertionError("nobody was to be asked")
+
+        loop = asyncio.get_running_loop()
+        async with Peer() as peer:
+            if isinstance(loop, asyncio.BaseEventLoop):  # uvloop asks itself, see above
+                monkeypatch.setattr(loop, "getaddrinfo", never)
+            reply, _ = await open_to(pool, peer, response())
+            assert await read(reply) == b"ok"
+
     async def test_a_name_is_resolved(self, pool: HttpPool) -> None:
         async with Peer() as peer:
             task = opening(pool, Call("GET", f"http://localhost:{peer.port}/"))

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from rhetor.config import ConfigError
 from rhetor.core.errors import RhetorError
 from rhetor.tasks import Tasks
 
+STOPPED_AT_ONCE = 130  # as of a program that Ctrl-C has ended
 HELLO = "Say hello in one short sentence."
 LOOK_AROUND_S = 2.0  # for the greeting only: a local Ollama answers at once, a vendor may take its time
 
@@ -67,7 +69,9 @@ async def _live(app: App, greet: bool) -> None:
     if greet:
         chores.spawn(_greet(app), "greeting")
     await stopping.wait()
-    _forget_signals()
+    # Whoever asks twice does not want to wait.
+    _on_signal("SIGINT", lambda: os._exit(STOPPED_AT_ONCE))
+    _on_signal("SIGTERM", lambda: os._exit(STOPPED_AT_ONCE))
     if app.house.pipeline.in_flight:
         grace_s = app.config.server.shutdown_grace_s
         print(f"stopping within {grace_s:g} s; once more stops at once", file=sys.stderr)
@@ -84,14 +88,6 @@ def _on_signal(name: str, act: Callable[[], object]) -> None:
         loop.add_signal_handler(number, act)
     except NotImplementedError:  # Windows
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(act))
-
-
-def _forget_signals() -> None:
-    """From now on a signal does what it does to any program: whoever asks twice does not want to wait."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):
-            loop.remove_signal_handler(number)
 
 
 async def _reload(app: App) -> None:
