@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from tests.http.doors import READ_S, Reply, raw
+from tests.http.doors import HELLO, READ_S, Reply, raw
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "tekton"
 PYTHON_BODY = (GOLDEN / "chat_request_python.json").read_bytes()
@@ -71,6 +71,21 @@ def _request(url: str, method: str, path: str, body: bytes, headers: dict[str, s
     fields = {"Host": urlsplit(url).netloc, **headers, "Connection": "close", "Content-Length": len(body)}
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def ask(kind: str, request_id: str, provider: str = "oai", **changes: Any) -> dict[str, Any]:
+    """A request as the clients send it, for a model that the upstream has."""
+    said = {"prompt": "hello"} if kind in ("GENERATE", "STREAM") else {"messages": HELLO}
+    return {
+        "type": kind,
+        "request_id": request_id,
+        **said,
+        "context_id": "default",
+        "options": {},
+        "provider_id": provider,
+        "model_id": "m",
+        **changes,
+    }
 
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10

@@ -63,7 +63,7 @@ async def ask(gateway: Gateway, door: Door, **changes: Any) -> Reply:
 @pytest.fixture
 async def routed(make_gateway: MakeGateway, upstream: Upstream) -> Gateway:
     """A gateway with a route whose targets speak different languages."""
-    route = {"targets": ["oai/first", "ant/second"], "timeouts": {"first_event_s": 0.2}}
+    route = {"targets": ["oai/first", "ant/second"], "timeouts": {"first_event_s": 1}}
     return await make_gateway(settings(upstream, routes={"fast": route}))
 
 
@@ -178,7 +178,8 @@ async def test_when_all_have_failed(make_gateway: MakeGateway, upstream: Upstrea
     gateway = await make_gateway(settings(upstream, routes={"fast": {"targets": targets}}))
     upstream.always(lambda seen: fails(503, "out to lunch") if seen.model == "first" else fails(429))
     reply = await ask(gateway, door, model="fast")
-    assert "out to lunch" in refused(reply, door, 503).message
+    status = 529 if provider == "ant" else 503  # Anthropic has a word of its own for it
+    assert "out to lunch" in refused(reply, door, status).message
     assert reply.headers["x-should-retry"] == "false"
     tried = rf"{provider}/first;(unavailable|overloaded);\d+ms, {provider}/second;rate_limited;\d+ms"
     assert re.fullmatch(tried, reply.headers["x-rhetor-attempts"])

@@ -268,7 +268,7 @@ async def test_a_fallback_of_the_callers(gateway: Gateway, upstream: Upstream, p
 
 async def test_the_callers_timeout(gateway: Gateway, upstream: Upstream) -> None:
     upstream.next(hangs())
-    reply = await python_client(gateway.url, "/api/v1/chat", body(options={"timeout": 0.05}))
+    reply = await python_client(gateway.url, "/api/v1/chat", body(options={"timeout": 0.5}))
     assert reply.status == 504
     assert tekton_wrong(orjson.loads(reply.body)).kind == "first_event_timeout"
 

@@ -27,7 +27,7 @@ from rhetor.testing import (
 from rhetor.transport.base import Progress
 from tests.pipeline.house import House, chat, provider, verbatim
 
-SHORT_S = 0.05
+SHORT_S = 0.2
 LANES = pytest.mark.parametrize("ask", [chat, verbatim], ids=["translated", "verbatim"])
 EMPTY = raw_frames([b": ping\n\n", b": ping\n\n"], content_type="text/event-stream")
 PAGE = raw_frames([b"<html>busy</html>"], content_type="text/html")

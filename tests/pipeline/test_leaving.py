@@ -19,7 +19,7 @@ from rhetor.testing import (
 from rhetor.transport.base import Progress
 from tests.pipeline.house import House, chat, provider, verbatim
 
-SHORT_S = 0.05
+SHORT_S = 0.2
 ABORT_WITHIN_S = 0.25
 LANES = pytest.mark.parametrize("ask", [chat, verbatim], ids=["translated", "verbatim"])
 STREAMED_OR_WHOLE = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])

@@ -30,7 +30,7 @@ from rhetor.wire import sse
 from rhetor.wire.anthropic import ANTHROPIC
 from tests.pipeline.house import PRICE, Asking, House, chat, provider, verbatim
 
-SHORT_S = 0.05
+SHORT_S = 0.2
 ABORT_WITHIN_S = 0.25
 LANES = pytest.mark.parametrize("ask", [chat, verbatim], ids=["translated", "verbatim"])
 STREAMED_OR_WHOLE = pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])

@@ -22,6 +22,7 @@ from rhetor.core.errors import RhetorError
 from rhetor.tasks import Tasks
 
 STOPPED_AT_ONCE = 130  # as of a program that Ctrl-C has ended
+GC_YOUNG = 20_000  # objects; a request makes hundreds and leaves no cycles, so 700 looks for them in vain
 HELLO = "Say hello in one short sentence."
 LOOK_AROUND_S = 2.0  # for the greeting only: a local Ollama answers at once, a vendor may take its time
 
@@ -66,6 +67,7 @@ async def _live(app: App, greet: bool) -> None:
     # What start-up made stays for good: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GC_YOUNG)
     if greet:
         chores.spawn(_greet(app), "greeting")
     await stopping.wait()

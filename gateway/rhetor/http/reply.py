@@ -15,20 +15,22 @@ from rhetor.http.house import HOUSE, PRINCIPAL
 from rhetor.pipeline.trip import Trip
 from rhetor.wire.base import JSON_TYPE, Chunk, Door, Renderer, ReplyInfo, Wire
 
-PASSED_ON = (
-    "retry-after",
-    "retry-after-ms",
-    "openai-processing-ms",
-    *(
-        f"x-ratelimit-{what}-{of}"
-        for what in ("limit", "remaining", "reset")
-        for of in ("requests", "tokens")
-    ),
-    *(
-        f"anthropic-ratelimit-{of}-{what}"
-        for what in ("limit", "remaining", "reset")
-        for of in ("requests", "tokens", "input-tokens", "output-tokens")
-    ),
+PASSED_ON = frozenset(
+    {
+        "retry-after",
+        "retry-after-ms",
+        "openai-processing-ms",
+        *(
+            f"x-ratelimit-{what}-{of}"
+            for what in ("limit", "remaining", "reset")
+            for of in ("requests", "tokens")
+        ),
+        *(
+            f"anthropic-ratelimit-{of}-{what}"
+            for what in ("limit", "remaining", "reset")
+            for of in ("requests", "tokens", "input-tokens", "output-tokens")
+        ),
+    }
 )
 """The provider's own headers that callers of the same language act upon."""
 
@@ -133,7 +135,7 @@ def refusal(
     if error.code is Code.UNAUTHENTICATED:
         headers["www-authenticate"] = "Bearer"
     body = wire.render_error(error, request_id)
-    return web.Response(status=error.status, body=body, content_type=JSON_TYPE, headers=headers)
+    return web.Response(status=wire.error_status(error), body=body, content_type=JSON_TYPE, headers=headers)
 
 
 async def _stream(http: web.Request, trip: Trip, renderer: Renderer) -> web.StreamResponse:
@@ -188,7 +190,9 @@ def _reply_headers(trip: Trip) -> dict[str, str]:
     headers = {"x-request-id": trip.request.id, "request-id": trip.request.id, **_meta_headers(trip.meta)}
     if trip.verbatim:
         given = trip.answer.response.headers
-        headers |= {name: header_safe(given[name]) for name in PASSED_ON if name in given}
+        headers |= {
+            name.lower(): header_safe(value) for name, value in given.items() if name.lower() in PASSED_ON
+        }
     return headers
 
 

@@ -84,6 +84,9 @@ class OfflineWire:
     def render_error(self, error: RhetorError, request_id: str) -> bytes:
         return OPENAI.render_error(error, request_id)
 
+    def error_status(self, error: RhetorError) -> int:
+        return error.status
+
     def read_models(self, body: bytes) -> Sequence[ModelEntry]:
         return OPENAI.read_models(body)
 

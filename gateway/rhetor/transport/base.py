@@ -44,7 +44,7 @@ class Response(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """By name, in any case."""
+        """By name, in any case; told in lower case."""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives, decompressed; no chunk is empty.

@@ -177,6 +177,9 @@ class Wire(Protocol):
     def render_error(self, error: RhetorError, request_id: str) -> bytes:
         """The body of an error reply."""
 
+    def error_status(self, error: RhetorError) -> int:
+        """The HTTP status of an error reply: the error's own, unless the language has another."""
+
     @property
     def models_path(self) -> str | None:
         """Where a provider lists its models; None when the language has no such list."""

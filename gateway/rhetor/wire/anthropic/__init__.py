@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rhetor.core.capability import Capability
-from rhetor.core.errors import RhetorError, UpstreamError
+from rhetor.core.errors import Code, RhetorError, UpstreamError
 from rhetor.core.request import Original, Request
 from rhetor.wire.anthropic import errors, models
 from rhetor.wire.anthropic.decoders import CountDecoder, MessageDecoder, StreamDecoder
@@ -76,6 +76,9 @@ class _Anthropic:
 
     def render_error(self, error: RhetorError, request_id: str) -> bytes:
         return errors.render_error(error, request_id)
+
+    def error_status(self, error: RhetorError) -> int:
+        return errors.OVERLOADED_STATUS if error.code is Code.OVERLOADED else error.status
 
     def read_models(self, body: bytes) -> Sequence[ModelEntry]:
         return models.read_models(body)

@@ -75,6 +75,9 @@ _TYPES: Mapping[Code, str] = {
 }
 """All other codes are `api_error`: also a refused key of ours, which a caller would take for its own."""
 
+OVERLOADED_STATUS = 529
+"""Where others say 503: https://platform.claude.com/docs/en/api/errors (read 2026-11-20)."""
+
 _OURS = frozenset({Code.UPSTREAM_AUTH, Code.UPSTREAM_BILLING})
 """Refusals that concern our account at the provider: its words are not for callers."""
 

@@ -74,6 +74,9 @@ class _Ollama:
     def render_error(self, error: RhetorError, request_id: str) -> bytes:
         return fields.dump({"error": error.message})
 
+    def error_status(self, error: RhetorError) -> int:
+        return error.status
+
     def read_models(self, body: bytes) -> Sequence[ModelEntry]:
         """The models on the server. The list tells their sizes, not what they can do.
 

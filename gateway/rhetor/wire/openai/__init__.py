@@ -35,6 +35,9 @@ class OpenAI:
     def render_error(self, error: RhetorError, request_id: str) -> bytes:
         return errors.error_body(error)
 
+    def error_status(self, error: RhetorError) -> int:
+        return error.status
+
     def read_models(self, body: bytes) -> Sequence[ModelEntry]:
         return models.read_models(body)
 

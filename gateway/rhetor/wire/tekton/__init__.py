@@ -42,6 +42,9 @@ class _Tekton:
     def render_error(self, error: RhetorError, request_id: str) -> bytes:
         return error_body(error, request_id)
 
+    def error_status(self, error: RhetorError) -> int:
+        return error.status
+
     def read_models(self, body: bytes) -> Sequence[ModelEntry]:
         return []
 
