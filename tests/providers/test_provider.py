@@ -17,6 +17,7 @@ from rhetor.providers.spec import AuthSpec, ProviderRow, QuirkSpec, Source
 from rhetor.transport.base import Progress, Response
 from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.base import PLAIN, Quirks, Wire
+from rhetor.wire.languages import WIRES
 from rhetor.wire.ollama import OLLAMA
 from rhetor.wire.openai import OPENAI
 
@@ -150,6 +151,14 @@ class TestRefusing:
         with pytest.raises(BadRequest, match="The Lab does not offer embeddings") as caught:
             provider().prepare(request, "small")
         assert caught.value.code is Code.UNSUPPORTED
+
+    @pytest.mark.parametrize("wire", ["anthropic", "ollama"])
+    def test_several_choices_are_only_for_speakers_of_the_same_language(self, wire: str) -> None:
+        request = chat()
+        request.input = Chat(messages=(), choices=2)
+        with pytest.raises(BadRequest, match="same language") as caught:
+            provider(WIRES[wire]).prepare(request, "small")
+        assert (caught.value.code, caught.value.param) == (Code.UNSUPPORTED, "n")
 
     def test_what_the_wire_has_no_words_for(self) -> None:
         """Whatever a row claims."""

@@ -42,7 +42,8 @@ def allowed_origin(request: web.Request, rules: Gatekeeping) -> str | None:
 
 
 def _check_host(request: web.Request, rules: Gatekeeping) -> None:
-    if rules.hosts is not None and _name(request.headers.get("Host", "")) not in rules.hosts:
+    host = request.headers.get("Host")  # browsers always send one; only probes in HTTP/1.0 do not
+    if rules.hosts is not None and host is not None and _name(host) not in rules.hosts:
         raise BadRequest("this Host is not ours; see server.allowed_hosts", Code.FORBIDDEN)
 
 

@@ -32,6 +32,7 @@ async def model(http: web.Request) -> web.Response:
     """One model, by its name here (`provider/model`, a route, or a bare id that one provider offers)."""
     catalog = http.app[HOUSE].catalog
     name = http.match_info["model"]
+    name = catalog.aliases.get(name, name)
     for route in _anthropic_routes(catalog) if speaks_anthropic(http) else _routes(catalog):
         if route["id"] == name:
             return _json(route)

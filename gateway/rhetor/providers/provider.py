@@ -9,7 +9,7 @@ from rhetor import __version__
 from rhetor.core.call import Call
 from rhetor.core.capability import Capability
 from rhetor.core.errors import BadRequest, Code, RhetorError, UpstreamError
-from rhetor.core.request import Request
+from rhetor.core.request import Chat, Request
 from rhetor.providers.spec import ProviderRow, QuirkSpec
 from rhetor.transport.base import Transport
 from rhetor.wire.base import PLAIN, Decoder, Outgoing, Quirks, Upstream, Wire
@@ -75,6 +75,9 @@ class Provider:
             raise BadRequest(f"{self.row.name} does not offer {request.capability}", Code.UNSUPPORTED)
         original = request.original
         verbatim = original is not None and original.wire == self.wire.name
+        if not verbatim and isinstance(request.input, Chat) and request.input.choices > 1:
+            message = "several choices are possible only when caller and provider speak the same language"
+            raise BadRequest(message, Code.UNSUPPORTED, param="n")
         if verbatim:
             assert original is not None
             outgoing = upstream.retarget(original, model, self.quirks)

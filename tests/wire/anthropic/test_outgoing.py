@@ -145,10 +145,8 @@ def test_stop_sequences_of_white_space_are_not_for_claude() -> None:
 
 
 def test_knobs_without_a_word_are_named() -> None:
-    chat = replace(
-        HI, seed=0, presence_penalty=1.0, frequency_penalty=0.5, logprobs=True, top_logprobs=3, choices=2
-    )
-    assert _build(chat).dropped == ("seed", "presence_penalty", "frequency_penalty", "logprobs", "choices")
+    chat = replace(HI, seed=0, presence_penalty=1.0, frequency_penalty=0.5, logprobs=True, top_logprobs=3)
+    assert _build(chat).dropped == ("seed", "presence_penalty", "frequency_penalty", "logprobs")
     assert _build(replace(HI, presence_penalty=0.0, frequency_penalty=0.0)).dropped == ()
 
 

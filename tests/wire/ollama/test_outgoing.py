@@ -255,14 +255,12 @@ def test_what_is_lost_is_named() -> None:
         parallel_tool_calls=False,
         response_format=ResponseFormat("json_schema", description="a place", schema=SCHEMA),
         end_user="u1",
-        choices=2,
     )
 
     outgoing = build(asked)
 
     assert sorted(outgoing.dropped) == [
         "cache_control",
-        "choices",
         "end_user",
         "messages[1].content[0].detail",
         "messages[1].content[1]: opaque search_result",

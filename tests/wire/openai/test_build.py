@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 
 from rhetor.core.content import Text
-from rhetor.core.errors import BadRequest, Code
 from rhetor.core.request import Chat, Message, Reasoning, ResponseFormat, Role, Tool, ToolChoice
 from rhetor.wire.base import PLAIN, Quirks
-from tests.wire.openai.speech import DOOR, SPEECH, TALKATIVE, UPSTREAM, build, parse
+from tests.wire.openai.speech import DOOR, SPEECH, TALKATIVE, UPSTREAM, build
 from tests.wire.strategies import chats, request_of
 
 HI = Chat(messages=(Message(Role.USER, (Text("hi"),)),))
@@ -94,9 +93,3 @@ def test_a_marked_tool() -> None:
     assert built(tools=(tool,)) == ({"tools": [function]}, ("cache_control",))
     marked, dropped = built(TALKATIVE, tools=(tool,))
     assert (marked["tools"], dropped) == ([{**function, "cache_control": {"type": "ephemeral"}}], ())
-
-
-def test_several_choices_are_only_for_speakers_of_the_same_language() -> None:
-    with pytest.raises(BadRequest) as refused:
-        build(parse(n=2))
-    assert (refused.value.code, refused.value.param) == (Code.UNSUPPORTED, "n")

@@ -210,5 +210,3 @@ def _wordless(chat: Chat) -> Iterator[str]:
         yield "frequency_penalty"
     if chat.logprobs:
         yield "logprobs"
-    if chat.choices > 1:
-        yield "choices"

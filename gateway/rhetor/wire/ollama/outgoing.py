@@ -204,8 +204,6 @@ class ChatBody:
     def _name_the_rest(self, chat: Chat) -> None:
         if chat.end_user is not None:
             self.dropped.append("end_user")
-        if chat.choices > 1:
-            self.dropped.append("choices")
 
 
 def _names_of_calls(messages: Iterable[Message]) -> Iterator[tuple[str, str]]:

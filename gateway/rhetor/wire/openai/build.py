@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rhetor.core.content import JsonValue
-from rhetor.core.errors import BadRequest, Code
 from rhetor.core.request import Chat, Reasoning, Request, ResponseFormat, Tool, ToolChoice
 from rhetor.wire import fields
 from rhetor.wire.base import Outgoing, Quirks
@@ -31,9 +30,6 @@ def build_chat(path: str, request: Request, model: str, quirks: Quirks) -> Outgo
     """
     chat = request.input
     assert isinstance(chat, Chat)
-    if chat.choices > 1:
-        message = "n: several choices are possible only when caller and provider speak the same language"
-        raise BadRequest(message, Code.UNSUPPORTED, param="n")
     dropped = Dropped()
     body: dict[str, JsonValue] = {"model": model, "messages": write_messages(chat.messages, quirks, dropped)}
     body |= _settings(chat, quirks, dropped)
