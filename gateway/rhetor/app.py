@@ -268,7 +268,7 @@ class App:
 
     async def probe(self) -> None:
         """Look whether a local server came or went, or has other models now."""
-        for member in [member for member in self.members.values() if member.probed]:
+        for member in [member for member in self.members.values() if self._is_looked_for(member)]:
             before = self.lists.get(member.row.id)
             await self._list(member)
             now = self.lists.get(member.row.id)
@@ -279,18 +279,29 @@ class App:
                     "local provider", extra={"provider": member.row.id, "answers": not isinstance(now, str)}
                 )
 
+    def _is_looked_for(self, member: Member) -> bool:
+        """Whether it may come up at any moment: the unasked Ollama, and one's own servers that are silent."""
+        ours = member.row.local or member.row.status == "configured"
+        unheard = isinstance(self.lists.get(member.row.id), str)
+        return member.probed or (ours and unheard and self.config.discovery.enabled)
+
     async def _list(self, member: Member) -> None:
         """Ask one provider for its models; what it says counts unless a reload has replaced it meanwhile."""
         id = member.row.id
+        before = self.lists.get(id)
         said: Sequence[ModelEntry] | str | None
         try:
             said = await list_models(member.provider)
         except RhetorError as error:
             said = error.message
-            level = logging.DEBUG if member.probed else logging.WARNING
-            log.log(level, "models not listed", extra={"provider": id, "reason": error.message})
-        if said is not None and self.members.get(id) is member:
-            self.lists[id] = said
+            if said != before and not member.probed:
+                log.warning("models not listed", extra={"provider": id, "reason": said})
+        if said is None or self.members.get(id) is not member:
+            return
+        # A list that cannot be had right now says nothing against the models that were on it.
+        if isinstance(said, str) and isinstance(before, list | tuple) and not member.probed:
+            return
+        self.lists[id] = said
 
     def _snapshot(
         self,

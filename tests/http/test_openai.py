@@ -300,10 +300,12 @@ async def test_what_cannot_be_said_is_named(gateway: Gateway) -> None:
     assert {"seed", "logit_bias", "presence_penalty"} <= set(dropped)
 
 
-async def test_one_answer_where_several_cannot_be_asked_for(gateway: Gateway) -> None:
+async def test_several_answers_are_refused_where_they_cannot_be_asked_for(
+    gateway: Gateway, upstream: Upstream
+) -> None:
     reply = await knock(gateway, OPENAI_CHAT, orjson.dumps(OPENAI_CHAT.body(model="ant/m", n=2)))
-    assert len(reply.json["choices"]) == 1
-    assert reply.headers["x-rhetor-dropped"] == "choices"
+    assert "same language" in refused(reply, OPENAI_CHAT, 400).message
+    assert upstream.requests == []
 
 
 async def test_what_cannot_be_said_at_all_is_refused(gateway: Gateway, upstream: Upstream) -> None:

@@ -199,7 +199,8 @@ async def test_a_route_explained(make_gateway: MakeGateway, upstream: Upstream) 
 @pytest.mark.parametrize(
     ("query", "status"),
     [
-        ("", 200),
+        ("", 404),
+        ("model=oai/m", 200),
         ("model=nobody/m", 404),
         ("model=oai/m&capability=mind-reading", 400),
         ("model=groq/llama", 503),

@@ -34,11 +34,17 @@ def llama_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stdout=subprocess.PIPE,
             stderr=errors,
         )
-    with process:  # leaving it closes its input, and waits for its end
+    with process:
         assert process.stdout is not None
+        assert process.stdin is not None
         url = process.stdout.readline().decode().strip()
         if url:
             yield url
+            process.stdin.close()
+            try:
+                process.wait(GOODBYE_S)
+            except subprocess.TimeoutExpired:  # a child of this process may hold its input open
+                process.kill()
             return
         code = process.wait(GOODBYE_S)
     if code == MISSING:

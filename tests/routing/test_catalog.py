@@ -138,9 +138,15 @@ class TestDefaultTarget:
         assert names(catalog(last, off("lab", default_model="m")), "") == ["offline/echo"]
 
     def test_nobody(self) -> None:
-        with pytest.raises(BadRequest, match="nobody here offers embeddings; name a model") as caught:
+        with pytest.raises(BadRequest, match="nobody here can; name a model") as caught:
             catalog(provider("lab", default_model="m")).resolve("", Capability.EMBEDDINGS)
         assert caught.value.code is Code.MODEL_NOT_FOUND
+
+    def test_the_last_resort_is_no_stand_in(self) -> None:
+        """Where somebody could answer if only a model were named, an echo would be a wrong answer."""
+        last = provider("offline", default_model="echo", last_resort=True)
+        with pytest.raises(BadRequest, match="'lab' has no default model; name a model"):
+            catalog(last, provider("lab")).resolve("", Capability.CHAT)
 
 
 def test_a_single_target_keeps_the_houses_deadlines() -> None:

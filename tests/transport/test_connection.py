@@ -27,7 +27,7 @@ from tests.transport.peer import SOON_S, Line, Peer, response
 
 MB = 1 << 20
 LARGE = 32 * MB
-IN_KERNEL = 16 * MB  # more than loopback sockets ever take on both sides together
+IN_KERNEL = LARGE  # far more than the sockets of both sides take together
 
 
 class TestSending:

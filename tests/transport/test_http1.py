@@ -80,7 +80,10 @@ def test_one_after_the_other() -> None:
             assert (framing.feed(data), framing.status, framing.ended) == (body, status, True)
 
 
-@pytest.mark.parametrize("encoding", [b"", b"content-encoding: identity\r\n"])
+@pytest.mark.parametrize(
+    "encoding",
+    [b"", b"content-encoding: identity\r\n", b"content-encoding: \r\n", b"content-encoding: gzip \r\n"],
+)
 def test_a_body_until_the_end_of_the_connection(encoding: bytes) -> None:
     framing, body = fed(OK + encoding + b"\r\n", b"hel", b"lo")
     assert (body, framing.ended) == (b"hello", False)
@@ -193,6 +196,10 @@ class TestFields:
         fields = Fields({b"x": b"1"})
         assert fields.get(name) is None
         assert name not in fields
+
+    def test_blanks_around_a_value_are_none_of_it(self) -> None:
+        framing, _ = fed(OK + b"x:  a b \t \r\ncontent-length: 0\r\n\r\n")
+        assert framing.fields["x"] == "a b"
 
     def test_any_byte_is_text(self) -> None:
         assert Fields({b"x": b"caf\xe9"})["x"] == "café"

@@ -282,6 +282,8 @@ def own_socket_option(peer: tuple[str, int], level: int, option: int) -> int:
     """An option of the one socket of this process that is connected to the peer."""
     for fd in Path("/proc/self/fd").iterdir():
         try:
+            if not os.readlink(fd).startswith("socket:"):
+                continue  # a copy of anything else would have no owner that closes it
             with socket.socket(fileno=os.dup(int(fd.name))) as it:
                 if it.getpeername() == peer:
                     return it.getsockopt(level, option)

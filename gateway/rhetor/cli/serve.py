@@ -125,7 +125,7 @@ async def _say_hello(app: App) -> None:
         answered = await say(remote, "auto", HELLO)
         print(f"\n\n  answered by {answered}")
     except RhetorError as error:
-        print(f"✗ {error.message}")
+        print(f"✗ {app.redactor.text(error.message)}")
     finally:
         await remote.close()
     print(f"\nPage           {app.url}/")

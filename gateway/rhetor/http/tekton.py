@@ -6,6 +6,7 @@ import orjson
 from aiohttp import web
 
 from rhetor.core.capability import Capability
+from rhetor.core.errors import BadRequest
 from rhetor.http.house import HOUSE
 from rhetor.http.reply import answer, headers_of, read_body
 from rhetor.routing.catalog import Catalog, Offer, ProviderFacts
@@ -38,20 +39,27 @@ def listing(catalog: Catalog) -> Listing:
     for offer in catalog.offers.values():
         models.setdefault(offer.provider, []).append(_model(offer))
     listed = [_provider(facts, tuple(models.get(facts.id, ()))) for facts in catalog.providers.values()]
-    default = catalog.resolve("", Capability.CHAT)
+    provider, model = _default(catalog)
     if catalog.routes:
         routes = tuple(ListedModel(id=name) for name in catalog.routes)
-        first = default.name if default.name in catalog.routes else routes[0].id
-        listed.insert(
-            0,
-            ListedProvider(
-                id=OURSELVES[0], name="Rhetor", available=True, default_model=first, models=routes
-            ),
+        first = model if provider == OURSELVES[0] else routes[0].id
+        ours = ListedProvider(
+            id=OURSELVES[0], name="Rhetor", available=True, default_model=first, models=routes
         )
-    if default.name in catalog.routes:
-        return Listing(providers=tuple(listed), default_provider=OURSELVES[0], default_model=default.name)
-    target = default.targets[0]
-    return Listing(providers=tuple(listed), default_provider=target.provider, default_model=target.model)
+        listed.insert(0, ours)
+    return Listing(providers=tuple(listed), default_provider=provider, default_model=model)
+
+
+def _default(catalog: Catalog) -> tuple[str, str]:
+    """Provider and model of callers who name nobody; empty where they would be asked to name one."""
+    try:
+        route = catalog.resolve("", Capability.CHAT)
+    except BadRequest:
+        return "", ""
+    if route.name in catalog.routes:
+        return OURSELVES[0], route.name
+    target = route.targets[0]
+    return target.provider, target.model
 
 
 async def _generate(http: web.Request, stream: bool) -> web.StreamResponse:

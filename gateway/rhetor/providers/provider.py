@@ -14,6 +14,7 @@ from rhetor.providers.spec import ProviderRow, QuirkSpec
 from rhetor.transport.base import Transport
 from rhetor.wire.base import PLAIN, Decoder, Outgoing, Quirks, Upstream, Wire
 
+QUOTABLE_KEY = 6  # bytes; what local servers are given as a key is an ordinary word, and no secret
 USER_AGENT = f"rhetor/{__version__}"  # some vendors' firewalls refuse callers without one
 
 
@@ -97,7 +98,7 @@ class Provider:
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> RhetorError:
         """What an answer that is not a success means. Some quote the key that they were sent; we do not."""
-        if self._key:
+        if self._key and len(self._key) >= QUOTABLE_KEY:
             body = body.replace(self._key, b"[redacted]")
         error = self.wire.read_error(status, headers, body)
         error.origin = self.id

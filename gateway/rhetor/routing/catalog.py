@@ -14,14 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Literal
 
 from rhetor.core.call import USUAL, Deadlines
 from rhetor.core.capability import Capability, Feature
 from rhetor.core.errors import BadRequest, Code
 from rhetor.core.usage import Price
-
-MidStream = Literal["continue", "error", "hold"]
 
 DEFAULT_NAMES = ("", "auto", "default")
 SUGGESTIONS = 3
@@ -34,7 +31,6 @@ class Target:
 
     provider: str
     model: str
-    weight: int = 1
 
     @property
     def name(self) -> str:
@@ -85,10 +81,7 @@ class Route:
 
     name: str
     targets: tuple[Target, ...]
-    strategy: Literal["priority"] = "priority"
-    midstream: MidStream = "continue"
     deadlines: Deadlines = USUAL
-    retries: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,13 +116,16 @@ class Catalog:
 
     def default_target(self, capability: Capability) -> Target:
         """Whom a caller gets who names nobody: the first provider that can, the offline one last."""
-        candidates = [p for p in self.providers.values() if p.available and capability in p.capabilities]
-        for facts in sorted(candidates, key=lambda p: p.last_resort):
+        able = [p for p in self.providers.values() if p.available and capability in p.capabilities]
+        # The last resort answers where there is nobody else, not where the others have no default.
+        able = [p for p in able if not p.last_resort] or able
+        for facts in able:
             model = _default_model(facts, capability)
             if model is not None:
                 return Target(facts.id, model)
+        missing = f"{able[0].id!r} has no default model" if able else "nobody here can"
         raise BadRequest(
-            f"nobody here offers {capability}; name a model", Code.MODEL_NOT_FOUND, param="model"
+            f"no default for {capability}: {missing}; name a model", Code.MODEL_NOT_FOUND, param="model"
         )
 
     def _single(self, target: Target) -> Route:

@@ -61,7 +61,7 @@ class Dialer:
             until_s, known = self._addresses.get(key, (0.0, ()))
             if loop.time() < until_s:
                 return known
-            found = _numeric(*key) or await loop.getaddrinfo(*key, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(*key, type=socket.SOCK_STREAM)
             if len(self._addresses) >= MOST_NAMES:
                 self._addresses.clear()
             self._addresses[key] = (loop.time() + NAMES_KEPT_S, found)
@@ -79,13 +79,6 @@ def _make_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.set_alpn_protocols([HTTP_1_1])
     return context
-
-
-def _numeric(host: str, port: int) -> Sequence[AddrInfoType]:
-    """The address that the host is already; empty when it is a name. Asks nobody, so it does not block."""
-    with suppress(socket.gaierror):
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    return ()
 
 
 def _socket(address: AddrInfoType) -> socket.socket:

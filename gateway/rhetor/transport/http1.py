@@ -65,7 +65,7 @@ class Framing:
         self._body: list[bytes] = []
         self.on_body = self._body.append  # the parser takes its callbacks from here
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-        # Tolerated by https://www.rfc-editor.org/rfc/rfc9112#section-2.2-3 and sent by some local servers.
+        # Small servers do both. The first is allowed: https://www.rfc-editor.org/rfc/rfc9112#section-2.2-3
         self._parser.set_dangerous_leniencies(
             lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
@@ -146,7 +146,7 @@ class Framing:
             return
         raw = _joined(self._pairs)
         encoding = raw.get(b"content-encoding")
-        if encoding is not None and encoding.lower() not in READABLE:
+        if encoding and encoding.lower() not in READABLE:
             raise _Broken(f"it is compressed as {_shown(encoding)}, which nobody asked for")
         transfer = raw.get(b"transfer-encoding")
         if transfer is not None and transfer.lower() != b"chunked":
@@ -184,7 +184,7 @@ class _Broken(Exception):
 def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     joined: dict[bytes, bytes] = {}
     for name, value in pairs:
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(b" \t")  # the parser leaves blanks at the end
         joined[name] = joined[name] + b", " + value if name in joined else value
     return joined
 

@@ -188,6 +188,7 @@ class Wire(Protocol):
         """The provider's list of models."""
 
 
+WHOLE_LIMIT_BYTES = 64 << 20  # 2048 embeddings of 3072 numbers, as text, are some 60 MB
 STREAM_TYPE = "text/event-stream"
 JSON_TYPE = "application/json"
 
@@ -239,8 +240,17 @@ class WholeDecoder:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
+        self._size = 0
 
     def feed(self, data: bytes) -> Chunk:
+        """Collects.
+
+        Raises:
+            UpstreamError: protocol_error, the reply is larger than any real one.
+        """
+        self._size += len(data)
+        if self._size > WHOLE_LIMIT_BYTES:
+            raise UpstreamError(f"the reply is larger than {WHOLE_LIMIT_BYTES >> 20} MiB", Code.PROTOCOL)
         self._pieces.append(data)
         return Chunk([])
 
