@@ -133,7 +133,7 @@ class ProviderConfig(Section):
     )
     auth: AuthSpec | None = Field(None, description="How the key travels.")
     quirks: QuirkSpec | None = Field(None, description="Where the provider differs from its language.")
-    max_connections: int = Field(200, ge=1, le=10_000, description="Connections at the same time.")
+    max_connections: int = Field(1000, ge=1, le=10_000, description="Connections at the same time.")
 
 
 class TimeoutsConfig(Section):

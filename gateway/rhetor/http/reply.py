@@ -128,7 +128,7 @@ def refusal(
     """An error in the caller's language."""
     headers = {"x-request-id": request_id, "request-id": request_id}
     if meta is not None:
-        # The gateway has tried what there was to try: an SDK that repeats would only multiply it.
+        # The gateway has asked every target once: an SDK that repeats would ask them all again.
         headers |= {"x-should-retry": "false", **_meta_headers(meta)}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after_s)))
