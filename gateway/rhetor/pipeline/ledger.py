@@ -11,7 +11,7 @@ from rhetor.store.base import Ledger
 
 log = logging.getLogger(__name__)
 
-QUEUE_SIZE = 10_000  # half a minute of a saturated core
+QUEUE_SIZE = 10_000  # a few seconds of a saturated core, for a store that is slow for a moment
 BATCH_SIZE = 500
 GATHER_S = 0.02  # trips end in crowds, and a crowd costs little more than one
 FLUSH_S = 5.0  # a store that takes longer at shutdown is given up

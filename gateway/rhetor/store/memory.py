@@ -7,7 +7,7 @@ from itertools import islice
 
 from rhetor.core.record import TripRecord
 
-KEPT_TRIPS = 1000  # some 0.5 MB
+KEPT_TRIPS = 1000  # some 0.8 MB
 
 
 class MemoryLedger:
