@@ -148,7 +148,7 @@ async def serving(handler: Handler, house: House) -> AsyncIterator[str]:
     """The address of one handler in this house, surrounded as all are, and served as production serves."""
     app = web.Application()
     app[HOUSE] = house
-    app.router.add_route("*", "/{tail:.*}", guarded(handler, lambda _: OPENAI, public=True))
+    app.router.add_route("*", "/{tail:.*}", guarded(handler, lambda _: OPENAI, True, house))
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -53,7 +53,7 @@ async def pause(seconds: float) -> None:
 
 
 async def test_a_read_that_takes_too_long_closes_the_reply(reply: Reply) -> None:
-    watch = Watch(reply, idle_s=SHORT_S, left_s=LONG_S)
+    watch = Watch(asyncio.get_running_loop(), reply, idle_s=SHORT_S, left_s=LONG_S)
     watch.start()
     await reply.closed()
     assert watch.expired is not None
@@ -62,7 +62,7 @@ async def test_a_read_that_takes_too_long_closes_the_reply(reply: Reply) -> None
 
 
 async def test_a_trip_that_takes_too_long_closes_the_reply(reply: Reply) -> None:
-    watch = Watch(reply, idle_s=LONG_S, left_s=SHORT_S)
+    watch = Watch(asyncio.get_running_loop(), reply, idle_s=LONG_S, left_s=SHORT_S)
     watch.start()
     await reply.closed()
     assert watch.expired is not None
@@ -71,7 +71,7 @@ async def test_a_trip_that_takes_too_long_closes_the_reply(reply: Reply) -> None
 
 async def test_every_read_has_its_own_time(reply: Reply) -> None:
     """Reads that are short one by one may take long together."""
-    watch = Watch(reply, idle_s=3 * SHORT_S, left_s=LONG_S)
+    watch = Watch(asyncio.get_running_loop(), reply, idle_s=3 * SHORT_S, left_s=LONG_S)
     for _ in range(6):
         watch.start()
         await pause(SHORT_S)
@@ -81,7 +81,7 @@ async def test_every_read_has_its_own_time(reply: Reply) -> None:
 
 
 async def test_time_between_reads_does_not_count(reply: Reply) -> None:
-    watch = Watch(reply, idle_s=SHORT_S, left_s=LONG_S)
+    watch = Watch(asyncio.get_running_loop(), reply, idle_s=SHORT_S, left_s=LONG_S)
     watch.start()
     watch.stop()
     await pause(3 * SHORT_S)
@@ -92,7 +92,7 @@ async def test_time_between_reads_does_not_count(reply: Reply) -> None:
 
 
 async def test_but_it_counts_for_the_trip(reply: Reply) -> None:
-    watch = Watch(reply, idle_s=LONG_S, left_s=SHORT_S)
+    watch = Watch(asyncio.get_running_loop(), reply, idle_s=LONG_S, left_s=SHORT_S)
     await pause(2 * SHORT_S)
     watch.start()
     await reply.closed()
@@ -102,7 +102,7 @@ async def test_but_it_counts_for_the_trip(reply: Reply) -> None:
 
 async def test_after_the_ending_there_is_less_time_for_all_reads_together(reply: Reply) -> None:
     """What a finished provider still sends does not buy it more."""
-    watch = Watch(reply, idle_s=LONG_S, left_s=LONG_S)
+    watch = Watch(asyncio.get_running_loop(), reply, idle_s=LONG_S, left_s=LONG_S)
     watch.start()
     watch.stop()
     watch.end_within(3 * SHORT_S)
@@ -116,14 +116,14 @@ async def test_after_the_ending_there_is_less_time_for_all_reads_together(reply:
 
 
 async def test_an_ending_gives_nobody_more_time(reply: Reply) -> None:
-    watch = Watch(reply, idle_s=LONG_S, left_s=SHORT_S)
+    watch = Watch(asyncio.get_running_loop(), reply, idle_s=LONG_S, left_s=SHORT_S)
     watch.end_within(LONG_S)
     watch.start()
     await reply.closed()
 
 
 async def test_a_closed_watch_is_quiet(reply: Reply) -> None:
-    watch = Watch(reply, idle_s=SHORT_S, left_s=SHORT_S)
+    watch = Watch(asyncio.get_running_loop(), reply, idle_s=SHORT_S, left_s=SHORT_S)
     watch.start()
     watch.close()
     await pause(3 * SHORT_S)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rhetor.core.value import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class Deadlines:
     """Seconds for each phase of an attempt.
 

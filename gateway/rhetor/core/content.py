@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from rhetor.core.value import value
 
 Json: TypeAlias = Mapping[str, "JsonValue"]
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | Mapping[str, JsonValue] | None"
@@ -13,14 +14,14 @@ CacheTtl: TypeAlias = Literal["5m", "1h"]
 """How long a provider is asked to keep the prompt prefix that ends at a part."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Url:
     """Content that the provider fetches itself."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Inline:
     """Content carried in the request, base64 as it arrived: it is passed on, so it is never decoded."""
 
@@ -28,7 +29,7 @@ class Inline:
     base64: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Uploaded:
     """Content that the caller put at the provider before; the id means something only there."""
 
@@ -38,13 +39,13 @@ class Uploaded:
 Source: TypeAlias = Url | Inline | Uploaded
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Text:
     text: str
     cache: CacheTtl | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Image:
     source: Source
     detail: str | None = None
@@ -52,12 +53,12 @@ class Image:
     cache: CacheTtl | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Audio:
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class File:
     """A document: PDF, plain text, …"""
 
@@ -66,7 +67,7 @@ class File:
     cache: CacheTtl | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolUse:
     id: str
     name: str
@@ -75,7 +76,7 @@ class ToolUse:
     cache: CacheTtl | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolResult:
     tool_use_id: str
     parts: tuple[Part, ...]
@@ -83,21 +84,21 @@ class ToolResult:
     cache: CacheTtl | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Thinking:
     text: str
     signature: str | None = None
     """The provider's proof that the thought is its own; without it most refuse the thought back."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refusal:
     """What the model said instead of an answer."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Opaque:
     """A part that only one wire understands; elsewhere it is named in `dropped`."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from rhetor.core.usage import Usage
+from rhetor.core.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptRecord:
     target: str
     """`provider/model`."""
@@ -17,7 +17,7 @@ class AttemptRecord:
     ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class TripRecord:
     """One generation as the books keep it."""
 

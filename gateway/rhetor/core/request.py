@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from rhetor.core.capability import Capability, Feature
 from rhetor.core.content import Audio, CacheTtl, File, Image, Json, JsonValue, Part, ToolResult
+from rhetor.core.value import value
 
 
 class Role(StrEnum):
@@ -19,14 +20,14 @@ class Role(StrEnum):
     """Carries ToolResult parts only."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Message:
     role: Role
     parts: tuple[Part, ...]
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tool:
     """A function that the model may ask the caller to run."""
 
@@ -38,14 +39,14 @@ class Tool:
     cache: CacheTtl | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToolChoice:
     mode: Literal["auto", "none", "required", "named"]
     name: str | None = None
     """The one tool to call; set exactly when the mode is `named`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResponseFormat:
     kind: Literal["text", "json", "json_schema"]
     name: str | None = None
@@ -54,7 +55,7 @@ class ResponseFormat:
     strict: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reasoning:
     """How much the model may think before it answers. Providers take an effort or a budget."""
 
@@ -63,7 +64,7 @@ class Reasoning:
     enabled: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Chat:
     """A conversation to be continued."""
 
@@ -89,7 +90,7 @@ class Chat:
     """How many answers; more than one is possible only between speakers of the same wire."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Embed:
     """Texts, or lists of token ids, to be turned into vectors, in order."""
 
@@ -102,7 +103,7 @@ class Embed:
 Input: TypeAlias = Chat | Embed
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Original:
     """What the caller sent, kept so that a provider of the same wire gets it untouched."""
 
@@ -112,6 +113,18 @@ class Original:
     """The parsed body: nothing is parsed twice."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """The caller's headers that mean something to the wire, lower case."""
+
+
+@value(kw_only=True)
+class Wanted:
+    """What a caller demands of whoever answers, instead of naming a model."""
+
+    features: frozenset[Feature] = frozenset()
+    max_cost_micros: int | None = None
+    """For this one request, in micro-dollars; models without a known price are not asked."""
+    prefer: Literal["speed", "quality", "cost"] | None = None
+    tags: frozenset[str] = frozenset()
+    """Of the provider, as the configuration gives them: a region, say."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,6 +145,10 @@ class Request:
     """Models to try after the requested one, as the caller asks for."""
     component: str | None = None
     """Which component asks; a tag for metrics and rules, never an authority."""
+    task: str | None = None
+    """What it asks for: `code`, `chat`, …; a tag for rules, as `component` is."""
+    wanted: Wanted | None = None
+    """What a caller who leaves the choice to us demands of the model."""
     principal: str | None = None
     """Who was authenticated, if anybody."""
     timeout_s: float | None = None

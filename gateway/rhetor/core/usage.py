@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from rhetor.core.value import value
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class Usage:
     """Tokens of one generation.
 
@@ -28,7 +29,7 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Price:
     """Micro-dollars per million tokens: 3_000_000 is three dollars per million."""
 

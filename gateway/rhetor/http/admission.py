@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -64,6 +65,7 @@ def _same_origin(request: web.Request, origin: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=256)
 def _name(host: str) -> str:
     """The name in a Host header, without its port; empty when it is not one."""
     found = _HOST.fullmatch(host)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from aiohttp import web
 
@@ -63,20 +63,30 @@ async def read_body(http: web.Request) -> bytes:
         raise BadRequest(f"the body cannot be read: {' '.join(str(error).split())}") from error
 
 
-def headers_of(http: web.Request) -> dict[str, str]:
-    """The headers by lower-case name, as text: bytes that are no UTF-8 are replaced."""
-    return {name.lower(): _text(value) for name, value in http.headers.items()}
+class CallerHeaders(Mapping[str, str]):
+    """A request's headers by name, in any case, as text: bytes that are no UTF-8 are replaced."""
 
+    __slots__ = ("_given",)
 
-def _text(value: str) -> str:
-    if value.isascii():
-        return value
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    def __init__(self, http: web.Request) -> None:
+        self._given = http.headers
+
+    def __getitem__(self, name: str) -> str:
+        value = self._given[name]
+        if value.isascii():
+            return value
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.lower() for name in self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
 
 
 async def generate(http: web.Request, wire: Wire, door: Door, name: str) -> web.StreamResponse:
     """Parse the body, make the trip, and answer in the caller's language, whole or streamed."""
-    request = door.parse(await read_body(http), headers_of(http))
+    request = door.parse(await read_body(http), CallerHeaders(http))
     return await answer(http, wire, door, request, name)
 
 
@@ -190,9 +200,7 @@ def _reply_headers(trip: Trip) -> dict[str, str]:
     headers = {"x-request-id": trip.request.id, "request-id": trip.request.id, **_meta_headers(trip.meta)}
     if trip.verbatim:
         given = trip.answer.response.headers
-        headers |= {
-            name.lower(): header_safe(value) for name, value in given.items() if name.lower() in PASSED_ON
-        }
+        headers |= {name: header_safe(given[name]) for name in given if name in PASSED_ON}
     return headers
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from secrets import token_hex
 
 import orjson
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from rhetor.core.errors import BadRequest, Code, RhetorError
+from rhetor.core.ids import new_id
 from rhetor.http import anthropic, models, openai, ops, tekton
 from rhetor.http.admission import admit, allowed_origin
 from rhetor.http.house import HOUSE, House
@@ -82,30 +82,30 @@ def application(house: House) -> web.Application:
     app.on_response_prepare.append(_let_pages_read)
     logging.getLogger("aiohttp.server").addFilter(_is_ours)
     for entry in table():
-        handler = guarded(entry.handler, _language_of(entry), entry.public)
+        handler = guarded(entry.handler, _language_of(entry), entry.public, house)
         app.router.add_route(entry.method, entry.path, handler)
         if entry.method == "GET" and not entry.upgrades:
             app.router.add_route("HEAD", entry.path, handler)
-    app.router.add_route("OPTIONS", ELSEWHERE, guarded(_preflight, _language_of_path, public=True))
-    app.router.add_route("*", ELSEWHERE, guarded(_unserved, _language_of_path, public=False))
+    app.router.add_route("OPTIONS", ELSEWHERE, guarded(_preflight, _language_of_path, True, house))
+    app.router.add_route("*", ELSEWHERE, guarded(_unserved, _language_of_path, False, house))
     return app
 
 
-def guarded(handler: Handler, language: Language, public: bool) -> Handler:
+def guarded(handler: Handler, language: Language, public: bool, house: House) -> Handler:
     """A handler with its surroundings: admission before it, errors in its language after it."""
 
     async def handle(http: web.Request) -> web.StreamResponse:
         try:
-            admit(http, http.app[HOUSE].gatekeeping, public)
+            admit(http, house.gatekeeping, public)
             response = await handler(http)
         except RhetorError as error:
-            response = refusal(language(http), error, f"req_{token_hex(12)}")
+            response = refusal(language(http), error, new_id("req"))
         except CallerLeft:
             response = web.Response(status=499)  # nobody reads it
         except Exception:
             log.exception("request failed", extra={"path": http.path, "method": http.method})
             failure = RhetorError("the gateway failed; its log says why")
-            response = refusal(language(http), failure, f"req_{token_hex(12)}")
+            response = refusal(language(http), failure, new_id("req"))
         _leave_body(http, response)
         return response
 
@@ -161,7 +161,7 @@ async def _unserved(http: web.Request) -> web.StreamResponse:
         raise BadRequest(f"nothing is served at {http.path}; see /openapi.json", Code.NOT_FOUND)
     wanted = " or ".join(sorted(allowed))
     error = BadRequest(f"{http.path} takes {wanted}, not {http.method}", Code.METHOD_NOT_ALLOWED)
-    response = refusal(_language_of_path(http), error, f"req_{token_hex(12)}")
+    response = refusal(_language_of_path(http), error, new_id("req"))
     response.headers["allow"] = ", ".join(sorted(allowed))
     return response
 

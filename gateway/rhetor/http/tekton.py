@@ -8,7 +8,7 @@ from aiohttp import web
 from rhetor.core.capability import Capability
 from rhetor.core.errors import BadRequest
 from rhetor.http.house import HOUSE
-from rhetor.http.reply import answer, headers_of, read_body
+from rhetor.http.reply import CallerHeaders, answer, read_body
 from rhetor.routing.catalog import Catalog, Offer, ProviderFacts
 from rhetor.wire.tekton import TEKTON
 from rhetor.wire.tekton.ask import OURSELVES
@@ -64,7 +64,7 @@ def _default(catalog: Catalog) -> tuple[str, str]:
 
 async def _generate(http: web.Request, stream: bool) -> web.StreamResponse:
     door = TEKTON.doors[Capability.CHAT]
-    request = door.parse(await read_body(http), headers_of(http))
+    request = door.parse(await read_body(http), CallerHeaders(http))
     request.stream = stream  # the path decides; the body says the same
     return await answer(http, TEKTON, door, request, NAME)
 

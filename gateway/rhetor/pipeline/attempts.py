@@ -17,6 +17,8 @@ from rhetor.core.errors import Code, Retry, RhetorError, UpstreamError
 from rhetor.core.events import SILENT, Event, Failed
 from rhetor.core.record import AttemptRecord
 from rhetor.core.request import Request
+from rhetor.pipeline.patience import Patience
+from rhetor.pipeline.watch import Watch
 from rhetor.providers.provider import Prepared, Provider
 from rhetor.providers.registry import Snapshot
 from rhetor.routing.catalog import Target
@@ -65,6 +67,7 @@ class Attempts:
         self._plan = plan
         self._snapshot = snapshot
         self._clock = clock
+        self._loop = asyncio.get_running_loop()
         self.deadlines = _deadlines(plan.route.deadlines, request.timeout_s)
         self.log: list[AttemptRecord] = []
 
@@ -104,6 +107,11 @@ class Attempts:
                 return answer
         raise _final(failures, self.log)
 
+    def watch(self, answer: Answer, passed_s: float) -> Watch:
+        """The clock over the rest of an answer, when so much of the trip's time has passed."""
+        left_s = self.deadlines.total_s - passed_s
+        return Watch(self._loop, answer.response, self.deadlines.idle_s, left_s)
+
     def settle(self, outcome: str) -> None:
         """Correct the last attempt's outcome: it had spoken, and then failed."""
         last = self.log[-1]
@@ -119,7 +127,7 @@ class Attempts:
     async def _ask(self, target: Target, patience_s: float) -> Answer:
         progress = Progress()
         try:
-            async with asyncio.timeout(patience_s):
+            with Patience(self._loop, patience_s):
                 return await self._until_spoken(target, progress)
         except TimeoutError as error:
             code = _OUT_OF_TIME.get(progress.phase, Code.FIRST_EVENT_TIMEOUT)

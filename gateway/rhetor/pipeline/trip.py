@@ -9,7 +9,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
-from secrets import token_hex
 from types import TracebackType
 
 from rhetor.core.capability import Capability
@@ -26,6 +25,7 @@ from rhetor.core.events import (
     ToolUseDelta,
     UsageReport,
 )
+from rhetor.core.ids import new_id
 from rhetor.core.record import TripRecord
 from rhetor.core.request import Chat, Embed, Request
 from rhetor.core.usage import Usage, estimate_tokens
@@ -51,7 +51,7 @@ class Pipeline:
 
     def trip(self, request: Request, door: str) -> Trip:
         """A trip for this request, which gets its id here if it has none."""
-        request.id = request.id or f"gen_{token_hex(12)}"
+        request.id = request.id or new_id("gen")
         return Trip(self, request, door)
 
     @property
@@ -120,8 +120,8 @@ class Trip:
             self._answer = await self._attempts.open()
             self._first_event_s = self._pipeline.clock.monotonic_s()
             self._describe(planned)
-            left_s = self._began_s + self._attempts.deadlines.total_s - self._first_event_s
-            self._watch = Watch(self._answer.response, self._attempts.deadlines.idle_s, left_s)
+            if not self._answer.complete:
+                self._watch = self._attempts.watch(self._answer, self._first_event_s - self._began_s)
         except BaseException as error:
             self._close(error)
             raise
@@ -153,8 +153,8 @@ class Trip:
         for chunk in answer.said:
             self._observe(chunk.events)
             yield chunk
-        assert self._watch is not None
         while not answer.complete:
+            assert self._watch is not None
             try:
                 chunk = await self._next(answer, self._watch)
             except UpstreamError as error:

@@ -22,10 +22,12 @@ class Watch:
         left_s: how long the trip may go on from now.
     """
 
-    def __init__(self, response: Response, idle_s: float, left_s: float) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, response: Response, idle_s: float, left_s: float
+    ) -> None:
+        self._loop = loop
         self._response = response
-        self._ends_s = self._loop.time() + left_s
+        self._ends_s = loop.time() + left_s
         self._reading_since_s: float | None = None
         self._idle_s = idle_s
         self._timer: asyncio.TimerHandle | None = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
 from rhetor import __version__
 from rhetor.core.call import Call
 from rhetor.core.capability import Capability
 from rhetor.core.errors import BadRequest, Code, RhetorError, UpstreamError
 from rhetor.core.request import Chat, Request
+from rhetor.core.value import value
 from rhetor.providers.spec import ProviderRow, QuirkSpec
 from rhetor.transport.base import Transport
 from rhetor.wire.base import PLAIN, Decoder, Outgoing, Quirks, Upstream, Wire
@@ -18,7 +19,7 @@ QUOTABLE_KEY = 6  # bytes; what local servers are given as a key is an ordinary 
 USER_AGENT = f"rhetor/{__version__}"  # some vendors' firewalls refuse callers without one
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Prepared:
     """One attempt, ready to be sent."""
 

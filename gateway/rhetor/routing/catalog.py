@@ -11,7 +11,7 @@ A name is one of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from types import MappingProxyType
 
@@ -19,13 +19,14 @@ from rhetor.core.call import USUAL, Deadlines
 from rhetor.core.capability import Capability, Feature
 from rhetor.core.errors import BadRequest, Code
 from rhetor.core.usage import Price
+from rhetor.core.value import value
 
 DEFAULT_NAMES = ("", "auto", "default")
 SUGGESTIONS = 3
 LONGEST_NAME = 200  # longer ones are not compared with every model, nor repeated whole in errors
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Target:
     """Who may be asked: a provider and one of its models."""
 
@@ -37,7 +38,7 @@ class Target:
         return f"{self.provider}/{self.model}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Offer:
     """One model of one provider, with what is known of it. None: nobody knows."""
 
@@ -55,7 +56,7 @@ class Offer:
         return f"{self.provider}/{self.model}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class ProviderFacts:
     """What routing must know of a provider."""
 
@@ -75,7 +76,7 @@ class ProviderFacts:
     """Answers unnamed requests only when nobody else can (the offline provider)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Route:
     """A name callers use, and the targets behind it, in order."""
 
@@ -84,7 +85,7 @@ class Route:
     deadlines: Deadlines = USUAL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Catalog:
     providers: Mapping[str, ProviderFacts]
     offers: Mapping[str, Offer]

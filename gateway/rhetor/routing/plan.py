@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rhetor.core.capability import Capability, Feature
 from rhetor.core.errors import BadRequest, Code, UpstreamError
 from rhetor.core.request import Request, features_needed
+from rhetor.core.value import value
 from rhetor.routing.catalog import Catalog, ProviderFacts, Route, Target
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Candidate:
     """A target and what was decided about it."""
 
@@ -18,7 +17,7 @@ class Candidate:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Plan:
     """The decision for one request. Pure data: made once, shown to whoever asks."""
 

@@ -48,7 +48,7 @@ class Connection(asyncio.Protocol):
         self.keep_until_s = 0.0
         """On the loop's clock; for whoever keeps it between two calls."""
         self._pool = pool
-        self._loop = loop
+        self.loop = loop
         self._framing = Framing()
         self._reply: HttpReply | None = None
         self._transport: asyncio.Transport | None = None
@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         assert self._reply is None
         self._framing.expect(head.is_head)
-        reply = self._reply = HttpReply(self, self._loop)
+        reply = self._reply = HttpReply(self, self.loop)
         start = head.before(body)
         if body is None or len(body) <= ONE_WRITE_BYTES:
             self._transport.write(start + body if body else start)
@@ -193,7 +193,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(piece)
         if self._unsent is not None and self._writable:
             # Should `resume_writing` start a second chain of these, both take from the same rest.
-            self._loop.call_soon(self._send_more)
+            self.loop.call_soon(self._send_more)
 
     def _pause(self) -> None:
         if not self._paused and self._transport is not None:

@@ -16,8 +16,8 @@ MAX_HEAD_BYTES = 64 * 1024  # some vendors send long content-security-policy hea
 MAX_FIELDS = 256  # each costs more memory than its bytes
 SWITCHING_PROTOCOLS = 101
 FIRST_FINAL = 200  # below are interim responses
-READABLE = ENCODINGS | {b"identity"}
-KEEP_ALIVE_TIMEOUT = re.compile(rb"timeout\s*=\s*(\d{1,9})", re.IGNORECASE)
+READABLE = ENCODINGS | {"identity"}
+KEEP_ALIVE_TIMEOUT = re.compile(r"timeout\s*=\s*(\d{1,9})", re.IGNORECASE | re.ASCII)
 
 
 class Fields(Mapping[str, str]):
@@ -29,17 +29,14 @@ class Fields(Mapping[str, str]):
 
     __slots__ = ("raw",)
 
-    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
+    def __init__(self, raw: Mapping[str, str]) -> None:
         self.raw = raw
 
     def __getitem__(self, name: str) -> str:
-        try:
-            return self.raw[name.lower().encode("latin-1")].decode("latin-1")
-        except (KeyError, UnicodeError):
-            raise KeyError(name) from None
+        return self.raw[name.lower()]
 
     def __iter__(self) -> Iterator[str]:
-        return (name.decode("latin-1") for name in self.raw)
+        return iter(self.raw)
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -91,7 +88,7 @@ class Framing:
     @property
     def timeout_s(self) -> float | None:
         """How long the server keeps the connection when nothing happens on it, where it says so."""
-        said = self.fields.raw.get(b"keep-alive")
+        said = self.fields.raw.get("keep-alive")
         seconds = None if said is None else KEEP_ALIVE_TIMEOUT.search(said)
         return None if seconds is None else float(seconds[1])
 
@@ -145,13 +142,13 @@ class Framing:
             self._pairs = []
             return
         raw = _joined(self._pairs)
-        encoding = raw.get(b"content-encoding")
+        encoding = raw.get("content-encoding")
         if encoding and encoding.lower() not in READABLE:
             raise _Broken(f"it is compressed as {_shown(encoding)}, which nobody asked for")
-        transfer = raw.get(b"transfer-encoding")
-        if transfer is not None and transfer.lower() != b"chunked":
+        transfer = raw.get("transfer-encoding")
+        if transfer is not None and transfer.lower() != "chunked":
             raise _Broken(f"its transfer encoding is {_shown(transfer)}")
-        self._until_close = transfer is None and b"content-length" not in raw
+        self._until_close = transfer is None and "content-length" not in raw
         self.fields = Fields(raw)
         self.status = status
         if self._is_head:
@@ -181,13 +178,14 @@ class _Broken(Exception):
     """Raised in a callback, so that the parser stops; says why."""
 
 
-def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    joined: dict[bytes, bytes] = {}
-    for name, value in pairs:
-        name, value = name.lower(), value.rstrip(b" \t")  # the parser leaves blanks at the end
-        joined[name] = joined[name] + b", " + value if name in joined else value
+def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name = raw_name.lower().decode("latin-1")
+        value = raw_value.rstrip(b" \t").decode("latin-1")  # the parser leaves blanks at the end
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
     return joined
 
 
-def _shown(value: bytes) -> str:
-    return repr(value[:40].decode("latin-1"))
+def _shown(value: str) -> str:
+    return repr(value[:40])

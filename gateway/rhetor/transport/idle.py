@@ -24,7 +24,7 @@ class Idle:
 
     def put(self, connection: Connection, keep_s: float) -> None:
         """Keep it, but no longer than that."""
-        loop = asyncio.get_running_loop()
+        loop = connection.loop
         connection.keep_until_s = loop.time() + keep_s
         self._connections.append(connection)
         if self._timer is None or connection.keep_until_s < self._timer.when():

@@ -16,8 +16,8 @@ DEFLATED = (
     8  # the compression method in the first byte of zlib's format, https://www.rfc-editor.org/rfc/rfc1950
 )
 
-GZIP_NAMES = frozenset({b"gzip", b"x-gzip"})
-ENCODINGS = GZIP_NAMES | {b"deflate"}
+GZIP_NAMES = frozenset({"gzip", "x-gzip"})
+ENCODINGS = GZIP_NAMES | {"deflate"}
 """What we can read. https://www.rfc-editor.org/rfc/rfc9110#name-content-codings (read 2026-11-20)."""
 
 
@@ -28,7 +28,7 @@ class Inflater:
         encoding: one of `ENCODINGS`.
     """
 
-    def __init__(self, encoding: bytes) -> None:
+    def __init__(self, encoding: str) -> None:
         self._gzip = encoding in GZIP_NAMES
         self._stream: zlib._Decompress | None = None
         self._one_ended = False

@@ -64,7 +64,7 @@ class HttpReply:
     def on_head(self, status: int, headers: Fields) -> None:
         self.status = status
         self.headers = headers
-        encoding = headers.raw.get(b"content-encoding", b"").lower()
+        encoding = headers.raw.get("content-encoding", "").lower()
         if encoding in ENCODINGS:
             self._inflater = Inflater(encoding)
 

@@ -21,6 +21,7 @@ from rhetor.core.content import JsonValue
 from rhetor.core.errors import Code, RhetorError, UpstreamError
 from rhetor.core.events import Event, Failed, Finished, Folded, Folder, Started
 from rhetor.core.request import Original, Request
+from rhetor.core.value import value
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Renderer(Protocol):
     def render(self, events: Iterable[Event]) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReplyInfo:
     """What a renderer may say about the reply beyond its events."""
 
@@ -70,7 +71,7 @@ class ReplyInfo:
     """The trip's metadata; filled up to the moment it is read, so the ending says more than the start."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Quirks:
     """Where a provider differs from the language it speaks. Rows set them, each with source and date."""
 
@@ -101,7 +102,7 @@ class Quirks:
 PLAIN = Quirks()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outgoing:
     """A request in a provider's language."""
 
@@ -135,7 +136,7 @@ class Door(Protocol):
     """One capability of a language, as heard from callers."""
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
-        """The request, with its original kept.
+        """The request, with its original kept. The headers are asked for by lower-case names.
 
         Raises:
             BadRequest: says which field is wrong and what was expected.
@@ -144,7 +145,7 @@ class Door(Protocol):
     def renderer(self, request: Request, info: ReplyInfo) -> Renderer: ...
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ModelEntry:
     """A model as a provider's own list tells it. None: the list does not say."""
 

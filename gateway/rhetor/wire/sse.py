@@ -61,7 +61,9 @@ class SseSplitter:
         else:
             blocks = data.split(b"\n\n")
             rest = blocks.pop()
-            frames = [self._read_block(block) for block in blocks]
+            if len(blocks) == 1 and not rest and len(data) <= FRAME_LIMIT_BYTES:  # as nearly always
+                return [self._read_block(blocks[0], data)]
+            frames = [self._read_block(block, block + b"\n\n") for block in blocks]
         if rest:
             self._hold(rest)
         if len(data) > FRAME_LIMIT_BYTES and any(len(it.raw) > FRAME_LIMIT_BYTES for it in frames):
@@ -92,17 +94,17 @@ class SseSplitter:
         self._seam = b""
         return data
 
-    def _read_block(self, block: bytes) -> Frame:
+    def _read_block(self, block: bytes, raw: bytes) -> Frame:
         """A frame without its blank line, LF only; the two usual shapes are not taken apart line by line."""
         if block[:6] == b"data: " and b"\n" not in block:
             self._begun = True
-            return Frame("", block[6:], block + b"\n\n")
+            return Frame("", block[6:], raw)
         if block[:7] == b"event: ":
             event, _, data = block.partition(b"\n")
             if data[:6] == b"data: " and b"\n" not in data:
                 self._begun = True
-                return Frame(event[7:].decode(errors="replace"), data[6:], block + b"\n\n")
-        return _read(block + b"\n\n", self._is_first())
+                return Frame(event[7:].decode(errors="replace"), data[6:], raw)
+        return _read(raw, self._is_first())
 
 
 def frame(data: bytes, event: str | None = None) -> bytes:

@@ -19,7 +19,7 @@ from rhetor.wire.anthropic.parts import Unsaid, name_rest, read_blocks, read_cac
 from rhetor.wire.anthropic.reasoning import read_reasoning
 from rhetor.wire.anthropic.vocabulary import NAME
 
-KEPT_HEADERS = frozenset({"anthropic-beta", "anthropic-version"})
+KEPT_HEADERS = ("anthropic-beta", "anthropic-version")
 """The caller's headers that change what its body means."""
 
 
@@ -47,8 +47,7 @@ def read_request(capability: Capability, body: bytes, headers: Mapping[str, str]
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
-    lower = {name.lower(): value for name, value in headers.items()}
-    return {name: lower[name] for name in sorted(KEPT_HEADERS & lower.keys())}
+    return {name: headers[name] for name in KEPT_HEADERS if name in headers}
 
 
 def _read_chat(said: Json, unsaid: Unsaid) -> Chat:

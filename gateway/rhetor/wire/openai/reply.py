@@ -58,7 +58,7 @@ class ChatStream:
             self._narrator.end(Failed(error))
             return Chunk(self._narrator.take())
         raw = [it.raw for it in frames if self._read(it)]
-        return Chunk(self._narrator.take(), b"".join(raw))
+        return Chunk(self._narrator.take(), raw[0] if len(raw) == 1 else b"".join(raw))
 
     def close(self) -> Chunk:
         """What a last frame without its blank line says, and the ending.

@@ -58,7 +58,7 @@ def parse_chat(body: bytes, headers: Mapping[str, str]) -> Request:
         BadRequest: says which field is wrong and what was expected.
     """
     said = fields.parse_object(body)
-    kept = {name.lower(): value for name, value in headers.items() if name.lower() == COMPONENT_HEADER}
+    kept = {COMPONENT_HEADER: headers[COMPONENT_HEADER]} if COMPONENT_HEADER in headers else {}
     request = to_request(said, messages_of, Original(WIRE, body, said, kept))
     request.component = request.component or short_name(kept, COMPONENT_HEADER)
     request.stream = fields.flag(said, "streaming") or fields.flag(said, "stream")
