@@ -23,7 +23,7 @@ def raw_deflate(data: bytes) -> bytes:
 
 FORMS = {
     "gzip": ("gzip", gzip.compress(TEXT)),
-    "gzip by its old name": (b"x-gzip", gzip.compress(TEXT)),
+    "gzip by its old name": ("x-gzip", gzip.compress(TEXT)),
     "gzip in two members": ("gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
     "gzip with padding": ("gzip", gzip.compress(TEXT) + b"\0" * 9),
     "deflate": ("deflate", zlib.compress(TEXT)),

@@ -32,7 +32,7 @@ class Source:
         self.abandoned += 1
 
     def head(self, **fields: str) -> HttpReply:
-        raw = {name.replace("_", "-").encode(): value.encode() for name, value in fields.items()}
+        raw = {name.replace("_", "-"): value for name, value in fields.items()}
         self.reply.on_head(200, Fields(raw))
         self.reply.wake()
         return self.reply

@@ -20,7 +20,7 @@ HELLO = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content":
 def test_a_coding_agents_request_is_understood_and_kept() -> None:
     """Tools, thinking, cache marks, images in results, and a system message in the middle."""
     body = golden("agent_request.json")
-    request = read_request(Capability.CHAT, body, {"Anthropic-Beta": "interleaved", "x-api-key": "secret"})
+    request = read_request(Capability.CHAT, body, {"anthropic-beta": "interleaved", "x-api-key": "secret"})
 
     assert request.input == Chat(
         messages=(

@@ -72,11 +72,17 @@ def test_any_split_gives_the_same_events_and_raw_bytes(name: str, data: st.DataO
     assert parts.events == whole.events
 
 
+NOT_JSON = b"data: {not json\n\n"
+"""The one thing that does not pass: no caller's parser survives it, and nothing can be read out of it."""
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_every_byte_of_a_complete_stream_passes(name: str) -> None:
     stream = (GOLDEN / name).read_bytes()
     raw = decode(stream_decoder(), stream).raw
-    assert raw == (stream + frame(b"[DONE]") if name == "no_done.sse" else stream)
+    if name == "no_done.sse":
+        stream += frame(b"[DONE]")
+    assert raw == stream.replace(NOT_JSON, b"")
 
 
 KEYS = (
@@ -92,9 +98,7 @@ json_values = st.recursive(
 fuzzed = st.lists(
     st.one_of(
         json_values.map(orjson.dumps).map(frame),
-        st.sampled_from(
-            [b"data: {not json\n\n", b": ping\n\n", b"event: x\ndata: {}\n\n", b"data: [DONE]\n\n"]
-        ),
+        st.sampled_from([NOT_JSON, b": ping\n\n", b"event: x\ndata: {}\n\n", b"data: [DONE]\n\n"]),
         json_values.map(
             lambda it: frame(orjson.dumps({"choices": [{"delta": it, "finish_reason": "stop"}]}))
         ),
@@ -107,7 +111,7 @@ fuzzed = st.lists(
 def test_whatever_a_provider_sends_the_grammar_holds_and_the_bytes_pass(frames: list[bytes]) -> None:
     """Frames up to the ending pass as they came; what follows the ending does not."""
     chunk = decode(stream_decoder(), b"".join(frames))
-    stream = b"".join(frames)
+    stream = b"".join(frames).replace(NOT_JSON, b"")
     assert stream.startswith(chunk.raw) or chunk.raw == stream + frame(b"[DONE]")
     if not isinstance(chunk.events[-1], Failed) and frames.count(b"data: [DONE]\n\n") < 2:
         assert len(chunk.raw) >= len(stream.partition(b"data: [DONE]\n\n")[0])

@@ -162,7 +162,7 @@ def test_the_component_is_named_in_the_body_or_in_a_header() -> None:
     assert ask(header, component="body").component == "body"
     assert ask(header, component_id="body").component == "body"
     assert ask(header).component == "header"
-    assert ask({"X-Component-ID": "header"}).component == "header"
+    assert ask({"x-component-id": "header"}).component == "header"
     assert ask(header, context_id="ctx").component == "header"
 
 

@@ -93,8 +93,9 @@ class ChatStream:
         try:
             said = orjson.loads(frame.data) if frame.data else None
         except orjson.JSONDecodeError:
-            if frame.data.strip() == b"[DONE]":
-                self._end()
+            if frame.data.strip() != b"[DONE]":
+                return False  # callers' parsers break at it, and what it says is lost anyway
+            self._end()
             return True
         if not isinstance(said, dict):
             return True
