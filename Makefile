@@ -5,7 +5,7 @@ PYTHON ?= python3
 GATEWAY := $(shell cksum < pyproject.toml | tr ' ' -)
 EVERYTHING := $(shell cat pyproject.toml client/pyproject.toml | cksum | tr ' ' -)
 
-.PHONY: run test lint bench docs clean
+.PHONY: run test lint bench faults docs clean
 
 run: .venv/run-$(GATEWAY)  ## the gateway on http://localhost:8003, with a first generation
 	.venv/bin/rhetor up
@@ -21,6 +21,9 @@ lint: .venv/lint-$(EVERYTHING)
 
 bench: .venv/test-$(EVERYTHING)  ## ratios to a bare proxy and to nginx; gates nothing
 	.venv/bin/python -m tests.bench
+
+faults: .venv/test-$(EVERYTHING)  ## every fault at every door, with real clocks; WRITE=1 puts the table into the docs
+	.venv/bin/python -m tests.faults $(if $(WRITE),--write)
 
 docs: .venv/run-$(GATEWAY)  ## the pages that are written from the code
 	.venv/bin/python docs/generate.py

@@ -46,6 +46,7 @@ DOORS = {
     "anthropic": "Anthropic",
     "models": "Models, in the shape that the caller's headers imply",
     "tekton": "Tekton",
+    "generations": "Recorded generations",
     "ops": "Operations",
 }
 

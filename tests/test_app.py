@@ -409,16 +409,65 @@ async def test_stopping_lets_a_stream_finish_and_takes_nothing_new(
     assert (await gateway.app.house.books.latest(1))[0].outcome == "ok"
 
 
-async def test_what_outlives_the_grace_is_cut(make_gateway: MakeGateway, upstream: Upstream) -> None:
-    """The caller sees a broken stream, never a short success; the provider sees that nobody listens."""
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/api/v1/chat/stream"])
+async def test_what_outlives_the_grace_is_told_so(
+    make_gateway: MakeGateway, upstream: Upstream, path: str
+) -> None:
+    """A stream ends with the door's own error, never as a short success; the provider is left."""
     gateway = await make_gateway(settings(upstream, server={"shutdown_grace_s": 0.1}))
-    async with open_stream(gateway.session, gateway.url, upstream) as (reply, _):
+    upstream.next(says(TEXT).but(hangs(after=2)))
+    body = {**chat("oai/small", stream=True), "max_tokens": 9}
+    async with gateway.session.post(gateway.url + path, json=body) as reply:
+        await (await upstream.request()).hanging()
         stopping = tasks.spawn(gateway.app.stop(), "stop")
-        with pytest.raises(aiohttp.ClientError):
-            await rest_of(reply)
+        said = await rest_of(reply)
         await (await upstream.request()).aborted()
         await stopping
-    assert (await gateway.app.house.books.latest(1))[0].outcome == "cancelled"
+    assert b"the gateway is shutting down" in said
+    assert b"message_stop" not in said
+    assert (await gateway.app.house.books.latest(1))[0].outcome == "shutting_down"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_has_heard_nothing_at_the_end_of_the_grace_gets_a_refusal(
+    make_gateway: MakeGateway, upstream: Upstream, stream: bool
+) -> None:
+    gateway = await make_gateway(settings(upstream, server={"shutdown_grace_s": 0.1}))
+    upstream.next(hangs())
+    asking = tasks.spawn(gateway.post("/v1/chat/completions", chat("oai/small", stream)), "ask")
+    await upstream.request()
+    await gateway.app.stop()
+    status, refusal = await asking
+    assert (status, refusal["error"]["code"]) == (503, "shutting_down")
+    assert (await gateway.app.house.books.latest(1))[0].outcome == "shutting_down"
+
+
+async def test_stopping_waits_for_who_reads_slowly(make_gateway: MakeGateway, upstream: Upstream) -> None:
+    """A whole reply belongs to its trip until the caller has it."""
+    gateway = await make_gateway(settings(upstream, server={"shutdown_grace_s": 30}))
+    upstream.next(says(*["x" * 100_000] * 200))
+    session = aiohttp.ClientSession(read_bufsize=1 << 12)
+    async with session, session.post(f"{gateway.url}/v1/chat/completions", json=chat("oai/small")) as reply:
+        assert gateway.app.house.pipeline.in_flight == 1
+        stopping = tasks.spawn(gateway.app.stop(), "stop")
+        await until(lambda: gateway.app.house.closing)
+        assert not stopping.done()
+        said = json.loads(await rest_of(reply))
+        assert len(said["choices"][0]["message"]["content"]) >= 20_000_000
+        await stopping
+
+
+async def test_idle_connections_do_not_hold_a_stop_up(make_gateway: MakeGateway, upstream: Upstream) -> None:
+    """Those that were kept, and those that have begun to ask."""
+    gateway = await make_gateway(settings(upstream, server={"shutdown_grace_s": 60}))
+    assert (await gateway.get("/ready"))[0] == 200
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.app.house.port)
+    writer.write(b"GET /ready HT")
+    await until(lambda: gateway.app.house.pipeline.in_flight == 0)
+    async with asyncio.timeout(PATIENCE_S):
+        await gateway.app.stop()
+        assert await reader.read() == b""
+    writer.close()
 
 
 async def test_websockets_are_told(make_gateway: MakeGateway) -> None:
@@ -467,6 +516,27 @@ async def test_a_process_lets_a_stream_finish(gateway_process: MakeProcess, upst
         assert (await rest_of(reply)).endswith(b"data: [DONE]\n\n")
         async with asyncio.timeout(PATIENCE_S):
             assert await gateway.process.wait() == 0
+
+
+async def test_a_process_with_everything_open_ends_in_time(
+    gateway_process: MakeProcess, upstream: Upstream
+) -> None:
+    """A stream that outlives the grace is told, a WebSocket gets its goodbye, kept connections just close."""
+    gateway = await gateway_process(settings(upstream, server={"shutdown_grace_s": 0.2}))
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{gateway.url}/ws") as websocket,
+        open_stream(session, gateway.url, upstream) as (reply, _),
+    ):
+        async with session.get(f"{gateway.url}/ready") as ready:
+            assert ready.status == 200
+        gateway.process.terminate()
+        assert b'"code":"shutting_down"' in await rest_of(reply)
+        message = await websocket.receive(timeout=PATIENCE_S)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await gateway.process.wait() == 0
+    assert "Traceback" not in gateway.log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -20,10 +20,10 @@ from rhetor.providers.builtin import load_builtin
 from rhetor.providers.models import Catalogue, load_catalogue
 from rhetor.providers.offline import OfflineTransport
 from rhetor.routing.catalog import Catalog, Route
-from rhetor.routing.plan import plan
 from rhetor.testing import Upstream, fails
 from rhetor.testing.nowhere import refused
 from rhetor.wire.base import ModelEntry
+from tests.routing.stock import plan
 
 ROWS = load_builtin()
 LAB = {"wire": "openai", "base_url": "http://lab.test/v1"}
@@ -75,12 +75,12 @@ def test_a_row_is_switched_on_by_its_vendors_variables(id: str) -> None:
     for variable in row.key_env:
         member = members({variable: "k"})[id]
         assert member.off is None
-        assert member.secret == "k"
+        assert member.secrets == ("k",)
 
 
 def test_the_first_variable_wins_and_an_empty_one_is_none() -> None:
     environ = {"GEMINI_API_KEY": "", "GOOGLE_API_KEY": "a\n", "GOOGLE_GENERATIVE_AI_API_KEY": "b"}
-    assert members(environ)["gemini"].secret == "a"
+    assert members(environ)["gemini"].secrets == ("a",)
 
 
 def test_a_missing_key_is_said_by_the_name_of_its_variable() -> None:
@@ -90,7 +90,7 @@ def test_a_missing_key_is_said_by_the_name_of_its_variable() -> None:
 
 def test_a_key_of_the_file_wins_over_the_vendors_variable() -> None:
     environ = {"GROQ_API_KEY": "vendors", "TEAM_KEY": "ours"}
-    assert members(environ, providers={"groq": {"key": "env:TEAM_KEY"}})["groq"].secret == "ours"
+    assert members(environ, providers={"groq": {"key": "env:TEAM_KEY"}})["groq"].secrets == ("ours",)
 
 
 def test_a_reference_that_leads_nowhere_switches_off(tmp_path: Path) -> None:
@@ -190,12 +190,12 @@ def test_a_language_that_no_provider_speaks_is_a_problem(wire: str) -> None:
 
 def test_without_a_key_it_is_taken_to_need_none() -> None:
     member = members(providers={"lab": LAB})["lab"]
-    assert (member.off, member.secret) == (None, None)
+    assert (member.off, member.secrets) == (None, ())
 
 
 def test_with_a_key_it_needs_it() -> None:
     assert members(providers={"lab": {**LAB, "key": "env:K"}})["lab"].off is not None
-    assert members({"K": "k"}, providers={"lab": {**LAB, "key": "env:K"}})["lab"].secret == "k"
+    assert members({"K": "k"}, providers={"lab": {**LAB, "key": "env:K"}})["lab"].secrets == ("k",)
     off = members(providers={"lab": {**LAB, "auth": {"header": "x-lab"}}})["lab"].off
     assert off == "no key for 'lab': set providers.lab.key, or remove the provider"
 
@@ -393,7 +393,7 @@ def test_tokens_are_estimated_where_the_provider_cannot_count_them() -> None:
 
 
 def test_only_keys_in_use_are_told_to_the_redactor() -> None:
-    assert secrets_of(members({"GROQ_API_KEY": "g", "TOKEN": "t"})) == {"groq": "g"}
+    assert secrets_of(members({"GROQ_API_KEY": "g", "TOKEN": "t"})) == {"g"}
 
 
 # The local server that is looked for.
@@ -481,3 +481,76 @@ async def test_an_ollama_that_is_named_is_on_without_being_asked() -> None:
             assert app.house.catalog.providers["ollama"].available
         finally:
             await app.stop()
+
+
+# Several keys, accounts, rules, and what a route says.
+
+
+def test_a_provider_may_have_several_keys() -> None:
+    environ = {"A": "a", "B": "b"}
+    lab = {**LAB, "key": "env:A", "keys": ["env:B", "env:A"]}
+    assert members(environ, providers={"lab": lab})["lab"].secrets == ("a", "b")
+    missing = members({"A": "a"}, providers={"lab": lab})["lab"]
+    assert missing.off == "no key for 'lab': the variable B is not set"
+
+
+def test_who_shares_a_place_and_a_key_shares_an_account() -> None:
+    environ = {"A": "a", "B": "b"}
+    there = {**LAB, "base_url": "http://lab.test/other"}
+    names = catalog(
+        environ,
+        providers={
+            "one": {**LAB, "keys": ["env:A", "env:B"]},
+            "two": {**there, "key": "env:B"},
+            "far": {**LAB, "base_url": "http://far.test/v1", "key": "env:A"},
+        },
+    )
+    accounts = {id: names.providers[id].accounts for id in ("one", "two", "far")}
+    assert accounts == {"one": ("one", "one#2"), "two": ("one#2",), "far": ("far",)}
+
+
+def test_what_a_route_says() -> None:
+    targets = [{"target": "lab/a", "weight": 3}, "lab/b"]
+    said = {"targets": targets, "strategy": "weighted", "midstream": "hold", "retries": 1, "hedge": True}
+    route = catalog(providers={"lab": LAB}, routes={"r": {**said, "reroute_refused": True}}).routes["r"]
+    assert [target.name for target in route.targets] == ["lab/a", "lab/b"]
+    assert route.weights == (3, 1)
+    assert (route.strategy, route.midstream, route.retries) == ("weighted", "hold", 1)
+    assert (route.hedge, route.reroute_refused) == (True, True)
+
+
+def test_what_routing_must_know_of_a_provider() -> None:
+    lab = {**LAB, "tags": ["eu"], "max_connections": 7}
+    facts = catalog(providers={"lab": lab, "vllm": {}}).providers
+    assert (facts["lab"].tags, facts["lab"].slots, facts["lab"].free) == (frozenset({"eu"}), 7, False)
+    assert facts["vllm"].free
+
+
+def test_rules_as_the_catalog_looks_them_up() -> None:
+    rules = {
+        "component_task": {"Ergon/code": "fast"},
+        "component": {"telos": "lab/t"},
+        "task": {"planning": "lab/p"},
+        "default": "quick",
+    }
+    names = catalog(
+        providers={"lab": LAB},
+        routes={"fast": {"targets": ["lab/f"]}},
+        aliases={"quick": "fast"},
+        rules=rules,
+    )
+    assert dict(names.rules) == {
+        "ergon/code": "fast",
+        "telos/": "lab/t",
+        "/planning": "lab/p",
+        "/": "quick",
+    }
+
+
+def test_a_rule_that_leads_nowhere_is_a_problem() -> None:
+    rules = {"component_task": {"a/b": "fats"}, "task": {"code": "nobody/x"}, "default": "lab/m"}
+    assert wrong(providers={"lab": LAB}, rules=rules) == [
+        "rules.component_task.a/b: no route or alias is called so; add it to routes, or write provider/model"
+        " (is 'fats')",
+        "rules.task.code: no provider 'nobody'; add it to providers (is 'nobody/x')",
+    ]

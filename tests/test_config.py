@@ -437,3 +437,29 @@ def test_any_configuration_that_loads_says_the_same_when_written_again(file: Pat
     first = load(file, {})
     file.write_text(yaml.safe_dump(first.model_dump(mode="json", exclude_defaults=True)))
     assert load(file, {}) == first
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "words"),
+    [
+        ("rules: {component_task: {ergon: fast}}", "rules.component_task.ergon", "a component and a task"),
+        ("rules: {task: {a/b: fast}}", "rules.task.a/b", "must be one word, without a slash"),
+        ("rules: {tasks: {code: fast}}", "rules.tasks", "did you mean task?"),
+        ("routes: {r: {targets: [{target: a/b, wieght: 2}]}}", "routes.r.targets[0].wieght", "mean weight?"),
+        ("routes: {r: {targets: [{target: a/b, weight: 0}]}}", "routes.r.targets[0].weight", "at least 1"),
+        ("routes: {r: {targets: [7]}}", "routes.r.targets[0]", "must hold settings"),
+        ("routes: {r: {targets: [a/b], strategy: fast}}", "routes.r.strategy", "'least_busy'"),
+    ],
+)
+def test_rules_and_routes_that_say_nonsense(file: Path, text: str, path: str, words: str) -> None:
+    assert words in problems(file, text)[path]
+
+
+def test_one_of_several_keys_in_clear_is_not_shown_back(file: Path) -> None:
+    found = problems(file, f"providers: {{lab: {{keys: [env:A, {PLAIN_SECRET}]}}}}")
+    assert "secrets are references" in found["providers.lab.keys[1]"]
+    assert PLAIN_SECRET not in str(found)
+
+
+def test_the_default_rule_has_a_variable() -> None:
+    assert load(None, {"RHETOR_RULES_DEFAULT": "offline/echo"}).rules.default == "offline/echo"

@@ -7,7 +7,18 @@ import gc
 
 import pytest
 
-from rhetor.tasks import RESTART_FIRST_S, RESTART_MOST_S, Tasks, spawn, stop, supervise
+from rhetor.core.errors import Code, RhetorError
+from rhetor.tasks import (
+    RESTART_FIRST_S,
+    RESTART_MOST_S,
+    Tasks,
+    cancel,
+    reason_of,
+    spawn,
+    stop,
+    supervise,
+    survive,
+)
 
 
 async def forever() -> None:
@@ -192,3 +203,44 @@ class TestSupervise:
         await tasks.close()
         assert task.cancelled()
         assert (starts, caplog.records) == ([1], [])
+
+
+class TestReason:
+    async def test_who_is_cancelled_can_pass_on_why(self) -> None:
+        """Through whatever it awaits; and it may go on awaiting, which a cancelled task may not."""
+
+        async def answer() -> str:
+            try:
+                async with asyncio.timeout(60):
+                    await forever()
+            except asyncio.CancelledError as cancelled:
+                reason = survive(cancelled)
+                async with asyncio.timeout(60):
+                    await asyncio.sleep(0)
+                return reason.message
+            return "nothing"
+
+        task = spawn(answer(), "answer")
+        await asyncio.sleep(0)
+        cancel(task, RhetorError("the house burns", Code.SHUTTING_DOWN))
+        assert await task == "the house burns"
+        assert task.cancelling() == 0
+
+    async def test_who_is_not_told_is_gone(self) -> None:
+        async def answer() -> None:
+            try:
+                await forever()
+            except asyncio.CancelledError as cancelled:
+                survive(cancelled)
+
+        task = spawn(answer(), "answer")
+        await asyncio.sleep(0)
+        await stop(task)
+        assert task.cancelled()
+
+    def test_only_cancellation_has_a_reason(self) -> None:
+        reason = RhetorError("enough")
+        assert reason_of(asyncio.CancelledError(reason)) is reason
+        assert reason_of(asyncio.CancelledError("enough")) is None
+        assert reason_of(ValueError(reason)) is None
+        assert reason_of(None) is None

@@ -16,10 +16,11 @@ from rhetor import tasks
 from rhetor.assembly import MakeTransport, Member, assemble, load, make_catalog, secrets_of
 from rhetor.config import Config, ConfigError, Problem, is_loopback, resolve_secret, without_effect
 from rhetor.core.clock import Clock, SystemClock
-from rhetor.core.errors import RhetorError
-from rhetor.http.admission import digest
+from rhetor.core.errors import Code, RhetorError
+from rhetor.http.admission import CLOSING, digest
 from rhetor.http.house import Gatekeeping, House
-from rhetor.http.server import application
+from rhetor.http.server import Connection, application
+from rhetor.pipeline.detached import Recordings
 from rhetor.pipeline.ledger import LedgerQueue
 from rhetor.pipeline.trip import Pipeline
 from rhetor.providers.builtin import load_builtin
@@ -27,6 +28,7 @@ from rhetor.providers.discovery import list_models
 from rhetor.providers.models import Catalogue, load_catalogue, load_limits
 from rhetor.providers.offline import OFFLINE_ROW
 from rhetor.providers.registry import Registry, Snapshot
+from rhetor.routing.health import Health
 from rhetor.store.memory import MemoryLedger
 from rhetor.telemetry import logs
 from rhetor.telemetry.metrics import Metrics
@@ -39,7 +41,7 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 PROBE_S = 15.0  # how soon a local server that was started later is noticed
 DRAIN_LOOK_S = 0.05
 GOODBYE_S = 2.0  # for WebSockets to answer ours
-CUT_S = 0.25  # after the grace; aiohttp waits twice as long before it cancels a handler
+CUT_S = 0.25  # after the grace, to tell callers; aiohttp waits twice as long again for what is left
 FIXED = ("host", "port", "max_body_mb")
 """Settings of the server that it has from its start; a reload cannot change them."""
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -68,10 +70,11 @@ class App:
         """Set once everybody was asked for the first time."""
         self.members = assemble(config, environ, self._rows, _transports(config))
         self.redactor = logs.Redactor()
-        self.redactor.learn([*secrets_of(self.members).values(), *_tokens(config, environ).values()])
+        self.redactor.learn([*secrets_of(self.members), *_tokens(config, environ).values()])
         self._background = tasks.Tasks()
         self._discovery: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
         self._earlier: list[Snapshot] = []
         """Replaced snapshots of this configuration that trips still use."""
         self._retired: list[Mapping[str, Member]] = []
@@ -87,8 +90,10 @@ class App:
         )
         self.registry = Registry(self._snapshot(self.config, self.members, self.lists))
         server = self.config.server
+        pipeline = Pipeline(self.registry, self._ledger, self._clock, Health(self._clock))
         return House(
-            pipeline=Pipeline(self.registry, self._ledger, self._clock),
+            pipeline=pipeline,
+            recordings=Recordings(pipeline, server.detached_each_mb, server.detached_mb),
             books=books,
             metrics=metrics,
             clock=self._clock,
@@ -96,6 +101,10 @@ class App:
             port=server.port,
             max_body_bytes=server.max_body_mb << 20,
             max_frame_bytes=server.max_frame_kb << 10,
+            max_requests=server.max_requests,
+            keepalive_s=server.keepalive_s,
+            header_timeout_s=server.header_timeout_s,
+            idle_timeout_s=server.idle_timeout_s,
             reload=self.reload,
             began_s=self._clock.monotonic_s(),
         )
@@ -115,18 +124,19 @@ class App:
         self._runner = web.AppRunner(
             application(self.house),
             handler_cancellation=True,  # a caller that leaves cancels its handler, and so the upstream call
-            access_log=None,
             shutdown_timeout=CUT_S,
         )
         await self._runner.setup()
-        server = self.config.server
-        site = web.TCPSite(self._runner, server.host, server.port, backlog=2048)
+        connections, server = self._runner.server, self.config.server
+        assert connections is not None
         try:
-            await site.start()
+            self._listener = await asyncio.get_running_loop().create_server(
+                lambda: Connection(connections, self.house), server.host, server.port, backlog=2048
+            )
         except OSError as error:
             await self.stop()
             raise ConfigError([_cannot_listen(server.host, server.port, error)]) from None
-        self.house.port = self._runner.addresses[0][1]
+        self.house.port = self._listener.sockets[0].getsockname()[1]
         self._look_for_models()
         self._tell("listening")
 
@@ -143,12 +153,15 @@ class App:
     async def stop(self) -> None:
         """Stop accepting, let trips finish within the grace, give everything back."""
         self.house.closing = True
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
-            for site in list(self._runner.sites):
-                await site.stop()
             await self._drain()
+            await self.house.recordings.close()
+            await self._cut()
             await self._dismiss()
             await self._runner.cleanup()
+        await self.house.pipeline.drains.close()
         await self._background.close()
         await self._ledger.flush()
         for members in (*self._retired, self.members):
@@ -165,15 +178,21 @@ class App:
         config = load(self._path, self._environ)
         self._refuse_fixed(config)
         members = assemble(config, self._environ, self._rows, _transports(config))
-        secrets = [*secrets_of(members).values(), *_tokens(config, self._environ).values()]
+        secrets = [*secrets_of(members), *_tokens(config, self._environ).values()]
         gatekeeping = _gatekeeping(config, self._environ)
         lists = {id: said for id, said in self.lists.items() if _same(self.members.get(id), members.get(id))}
         snapshot = self._snapshot(config, members, lists)
         # Nothing can fail from here on, and nobody sees half of it: there is no await.
         retired, self.members, self.config, self.lists = self.members, members, config, lists
         self.redactor.learn(secrets)
+        self.house.pipeline.health.on_reload()
         self.house.gatekeeping = gatekeeping
         self.house.max_frame_bytes = config.server.max_frame_kb << 10
+        self.house.max_requests = config.server.max_requests
+        self.house.keepalive_s = config.server.keepalive_s
+        self.house.header_timeout_s = config.server.header_timeout_s
+        self.house.idle_timeout_s = config.server.idle_timeout_s
+        self.house.recordings.limit(config.server.detached_each_mb, config.server.detached_mb)
         self._swap(snapshot)
         earlier, self._earlier = self._earlier, []
         discovery = self._look_for_models()
@@ -214,8 +233,20 @@ class App:
     async def _drain(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.server.shutdown_grace_s):
-                while self.house.pipeline.in_flight:  # noqa: ASYNC110 - once in the life of a process
+                while self._is_busy():  # noqa: ASYNC110 - once in the life of a process
                     await asyncio.sleep(DRAIN_LOOK_S)
+
+    def _is_busy(self) -> bool:
+        """Whether there are trips, or callers who are still told what a recorded one said."""
+        return bool(self.house.pipeline.in_flight or self.house.recordings.followed)
+
+    async def _cut(self) -> None:
+        """End what outlives the grace, and give it a moment to tell its callers."""
+        outliving = list(self.house.requests)
+        for request in outliving:
+            tasks.cancel(request, RhetorError(CLOSING, Code.SHUTTING_DOWN))
+        if outliving:
+            await asyncio.wait(outliving, timeout=CUT_S)
 
     async def _dismiss(self) -> None:
         """Say goodbye to the WebSockets, to all at the same time."""
@@ -255,16 +286,24 @@ class App:
 
     async def discover(self) -> None:
         """Ask every provider that is on for its models, once, and swap in what they say."""
+        await self._look_up()
         on = [member for member in self.members.values() if member.off is None]
-        rows = [member.row for member in on if not member.probed and member.row.id != OFFLINE_ROW.id]
-        if rows:
-            self._catalogue = await asyncio.to_thread(load_catalogue, rows, self._clock)
         async with asyncio.TaskGroup() as group:
             for member in on:
                 if self.config.discovery.enabled or member.probed:
                     group.create_task(self._list(member))
         self._swap_catalog()
         self.discovered.set()
+
+    async def describe(self) -> None:
+        """Swap in what is known of the models without asking anybody."""
+        await self._look_up()
+        self._swap_catalog()
+
+    async def _look_up(self) -> None:
+        rows = [m.row for m in self.members.values() if m.off is None and not m.probed]
+        if rows := [row for row in rows if row.id != OFFLINE_ROW.id]:
+            self._catalogue = await asyncio.to_thread(load_catalogue, rows, self._clock)
 
     async def probe(self) -> None:
         """Look whether a local server came or went, or has other models now."""
@@ -321,14 +360,16 @@ class App:
 
 
 def _transports(config: Config) -> MakeTransport:
-    return lambda row, setting: HttpPool(setting.max_connections, config.timeouts.connect_s)
+    return lambda row, setting: HttpPool(
+        setting.max_connections, config.timeouts.connect_s, setting.max_waiting
+    )
 
 
 def _same(before: Member | None, after: Member | None) -> bool:
     """Whether what a provider said of its models still holds."""
     if before is None or after is None:
         return False
-    return (before.row, before.secret) == (after.row, after.secret)
+    return (before.row, before.secrets) == (after.row, after.secrets)
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> Problem:

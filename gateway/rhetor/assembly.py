@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from rhetor import config as configuration
 from rhetor.config import Config, ConfigError, Problem, ProviderConfig, RouteConfig, resolve_secret
@@ -31,13 +31,17 @@ class Member:
 
     row: ProviderRow
     provider: Provider
-    secret: str | None
+    secrets: tuple[str, ...]
+    """Its keys; none where it needs none, or has none."""
     off: str | None
     """Why it cannot be asked; None when it can."""
     models: tuple[str, ...] | None = None
     """The only models it may be asked for; None: any."""
     probed: bool = False
     """On only while it answers: nobody asked for it, but it may run on this machine."""
+    tags: frozenset[str] = frozenset()
+    slots: int | None = None
+    """Connections that it may have at the same time."""
 
 
 PROBED = "ollama"
@@ -95,8 +99,9 @@ def assemble(
             if row is not None:
                 members[id] = _member(row, setting, environ, config.discovery.local, make_transport)
     offline = Provider(OFFLINE_ROW, OFFLINE_WIRE, OfflineTransport(), None)
-    members[OFFLINE_ROW.id] = Member(OFFLINE_ROW, offline, None, None)
+    members[OFFLINE_ROW.id] = Member(OFFLINE_ROW, offline, (), None)
     problems += _route_problems(config, members)
+    problems += _rule_problems(config, members)
     if problems:
         raise ConfigError(problems)
     return members
@@ -114,11 +119,12 @@ def make_catalog(
         lists: what providers said of their models, or why they could not be asked.
     """
     deadlines = _deadlines(config)
-    facts = [_facts(member, lists.get(id)) for id, member in members.items()]
+    accounts = _accounts(members)
+    facts = [_facts(member, lists.get(id), accounts[id]) for id, member in members.items()]
     offers = [offer for member in members.values() for offer in _offers(member, lists, catalogue)]
     routes = [_route(name, setting, deadlines) for name, setting in config.routes.items()]
     standins = {Capability.COUNT_TOKENS: ESTIMATOR}
-    return build_catalog(facts, offers, routes, _aliases(config), standins, deadlines)
+    return build_catalog(facts, offers, routes, _aliases(config), standins, deadlines, _rules(config))
 
 
 def _aliases(config: Config) -> dict[str, str]:
@@ -129,6 +135,31 @@ def _aliases(config: Config) -> dict[str, str]:
     default = config.aliases.get(named[0], named[0])
     unnamed = {name: default for name in DEFAULT_NAMES if name not in config.routes}
     return {**unnamed, **config.aliases}
+
+
+def _rules(config: Config) -> dict[str, str]:
+    """The file's rules as the catalog looks them up; components and tasks are called so in any case."""
+    rules = config.rules
+    found = {pair.lower(): name for pair, name in rules.component_task.items()}
+    found |= {f"{component.lower()}/": name for component, name in rules.component.items()}
+    found |= {f"/{task.lower()}": name for task, name in rules.task.items()}
+    return found if rules.default is None else {**found, "/": rules.default}
+
+
+def _accounts(members: Mapping[str, Member]) -> dict[str, tuple[str, ...]]:
+    """For each provider who pays for each of its keys: providers of one place with the same key share it.
+
+    An account is called after the first provider that has it, so that no name tells a key.
+    """
+    names: dict[tuple[str, str | None], str] = {}
+    accounts = {}
+    for id, member in members.items():
+        place = urlsplit(member.row.base_url).netloc
+        keys: tuple[str | None, ...] = member.secrets or (None,)
+        accounts[id] = tuple(
+            names.setdefault((place, key), id if n == 0 else f"{id}#{n + 1}") for n, key in enumerate(keys)
+        )
+    return accounts
 
 
 def _row(
@@ -177,7 +208,16 @@ def _own(id: str, vendor: ProviderRow, base_url: str, keyed: bool) -> ProviderRo
     )
 
 
-REPLACED = ("wire", "base_url", "name", "default_model", "embedding_model", "capabilities", "features")
+REPLACED = (
+    "wire",
+    "base_url",
+    "name",
+    "default_model",
+    "embedding_model",
+    "capabilities",
+    "features",
+    "on_leave",
+)
 
 
 def _changed(row: ProviderRow, setting: ProviderConfig) -> ProviderRow:
@@ -202,24 +242,34 @@ def _member(
     look_for_local: bool,
     make_transport: MakeTransport,
 ) -> Member:
-    secret, off = _secret(row, setting, environ)
-    transport = make_transport(row, setting or ProviderConfig())
-    provider = Provider(row, WIRES[row.wire], transport, secret)
+    secrets, off = _secrets(row, setting, environ)
     probed = setting is None and row.id == PROBED and look_for_local
-    if off is None and setting is None and secret is None and not probed:
+    if off is None and setting is None and not secrets and not probed:
         off = f"{row.id!r} is not switched on: add `{row.id}: {{}}` to providers"
-    return Member(row, provider, secret, off, setting.models if setting is not None else None, probed)
+    setting = setting or ProviderConfig()
+    provider = Provider(row, WIRES[row.wire], make_transport(row, setting), *(secrets or (None,)))
+    return Member(row, provider, secrets, off, setting.models, probed, setting.tags, setting.max_connections)
 
 
-def _secret(
+def _secrets(
+    row: ProviderRow, setting: ProviderConfig | None, environ: Mapping[str, str]
+) -> tuple[tuple[str, ...], str | None]:
+    """The keys, and why the provider cannot be asked without them."""
+    references = () if setting is None else ((setting.key,) if setting.key is not None else ()) + setting.keys
+    if not references:
+        secret, off = _vendors_secret(row, setting, environ)
+        return (secret,) if secret is not None else (), off
+    try:
+        secrets = [resolve_secret(reference, environ) for reference in references]
+    except LookupError as error:
+        return (), f"no key for {row.id!r}: {error}"
+    return tuple(dict.fromkeys(secrets)), None
+
+
+def _vendors_secret(
     row: ProviderRow, setting: ProviderConfig | None, environ: Mapping[str, str]
 ) -> tuple[str | None, str | None]:
-    """The key, and why the provider cannot be asked without one."""
-    if setting is not None and setting.key is not None:
-        try:
-            return resolve_secret(setting.key, environ), None
-        except LookupError as error:
-            return None, f"no key for {row.id!r}: {error}"
+    """The key from the vendor's own variable, and why there is none."""
     secret = next((secret for name in row.key_env if (secret := environ.get(name, "").strip())), None)
     if secret is None and row.auth.required:
         wanted = " or ".join(row.key_env) or f"providers.{row.id}.key"
@@ -232,11 +282,33 @@ def _secret(
 
 def _route_problems(config: Config, members: Mapping[str, Member]) -> list[Problem]:
     return [
-        Problem(f"routes.{name}.targets[{n}]", wrong, repr(target))
+        Problem(f"routes.{name}.targets[{n}]", wrong, repr(said.target))
         for name, route in config.routes.items()
-        for n, target in enumerate(route.targets)
-        if (wrong := _wrong_with(target, config, members)) is not None
+        for n, said in enumerate(route.targets)
+        if (wrong := _wrong_with(said.target, config, members)) is not None
     ]
+
+
+def _rule_problems(config: Config, members: Mapping[str, Member]) -> list[Problem]:
+    rules = config.rules
+    named = {f"component_task.{key}": name for key, name in rules.component_task.items()}
+    named |= {f"component.{key}": name for key, name in rules.component.items()}
+    named |= {f"task.{key}": name for key, name in rules.task.items()}
+    if rules.default is not None:
+        named["default"] = rules.default
+    return [
+        Problem(f"rules.{path}", _unnamed(wrong, name), repr(name))
+        for path, name in named.items()
+        if name not in config.routes and name not in config.aliases
+        if (wrong := _wrong_with(name, config, members)) is not None
+    ]
+
+
+def _unnamed(wrong: str, name: str) -> str:
+    """What is wrong with a name that may be a route's as well."""
+    return (
+        wrong if "/" in name else "no route or alias is called so; add it to routes, or write provider/model"
+    )
 
 
 def _wrong_with(target: str, config: Config, members: Mapping[str, Member]) -> str | None:
@@ -255,7 +327,9 @@ def _wrong_with(target: str, config: Config, members: Mapping[str, Member]) -> s
     return None
 
 
-def _facts(member: Member, listed: Sequence[ModelEntry] | str | None) -> ProviderFacts:
+def _facts(
+    member: Member, listed: Sequence[ModelEntry] | str | None, accounts: tuple[str, ...]
+) -> ProviderFacts:
     row = member.row
     off = member.off
     if member.probed and not isinstance(listed, list | tuple):
@@ -274,6 +348,10 @@ def _facts(member: Member, listed: Sequence[ModelEntry] | str | None) -> Provide
         embedding_model=row.embedding_model,
         closed=member.models is not None,
         last_resort=row.id == OFFLINE_ROW.id,
+        accounts=accounts,
+        tags=member.tags,
+        slots=member.slots,
+        free=row.local,
     )
 
 
@@ -332,9 +410,19 @@ def _counting(row: ProviderRow, facts: ModelFacts) -> frozenset[Capability]:
 
 
 def _route(name: str, setting: RouteConfig, deadlines: Deadlines) -> Route:
-    targets = tuple(_target(name) for name in setting.targets)
     changed = {k: v for k, v in setting.timeouts.model_dump().items() if v is not None}
-    return Route(name=name, targets=targets, deadlines=dataclasses.replace(deadlines, **changed))
+    return Route(
+        name=name,
+        targets=tuple(_target(said.target) for said in setting.targets),
+        weights=tuple(said.weight for said in setting.targets),
+        strategy=setting.strategy,
+        midstream=setting.midstream,
+        retries=setting.retries,
+        hedge=setting.hedge,
+        detach_s=setting.detach_s,
+        reroute_refused=setting.reroute_refused,
+        deadlines=dataclasses.replace(deadlines, **changed),
+    )
 
 
 def _target(name: str) -> Target:
@@ -346,6 +434,6 @@ def _deadlines(config: Config) -> Deadlines:
     return Deadlines(**config.timeouts.model_dump())
 
 
-def secrets_of(members: Mapping[str, Member]) -> Mapping[str, str]:
-    """The keys in use, by provider: for the redactor only."""
-    return MappingProxyType({id: member.secret for id, member in members.items() if member.secret})
+def secrets_of(members: Mapping[str, Member]) -> set[str]:
+    """All keys in use: for the redactor only."""
+    return {secret for member in members.values() for secret in member.secrets}

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+from rhetor.core.errors import RhetorError
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -67,6 +69,33 @@ async def supervise(
             log.exception("part failed", extra={"part": name, "error": str(error), "restart_in_s": pause_s})
         await sleep(pause_s)
         pause_s = min(pause_s * 2, RESTART_MOST_S)
+
+
+def cancel(task: asyncio.Task[Any], reason: RhetorError) -> None:
+    """Cancel a task and tell it why: where it answers somebody, it can pass that on, see `survive`."""
+    task.cancel(reason)
+
+
+def reason_of(cancelled: BaseException | None) -> RhetorError | None:
+    """What a task was cancelled for; None when nobody said, or when it was not cancelled."""
+    if isinstance(cancelled, asyncio.CancelledError) and cancelled.args:
+        said = cancelled.args[0]
+        return said if isinstance(said, RhetorError) else None
+    return None
+
+
+def survive(cancelled: asyncio.CancelledError) -> RhetorError:
+    """What the current task was cancelled for; it goes on, so as to tell somebody.
+
+    Raises:
+        CancelledError: the same, when nobody said what for.
+    """
+    reason = reason_of(cancelled)
+    task = asyncio.current_task()
+    if reason is None or task is None:
+        raise cancelled
+    task.uncancel()
+    return reason
 
 
 async def stop(task: asyncio.Task[Any]) -> None:

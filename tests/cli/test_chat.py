@@ -102,7 +102,7 @@ async def test_an_unknown_model_is_explained(rhetor: Rhetor, gateway: Gateway) -
 
 
 async def test_a_provider_that_fails_is_named(rhetor: Rhetor, gateway: Gateway, upstream: Upstream) -> None:
-    upstream.next(fails(503, "we are closed"))
+    upstream.always(fails(503, "we are closed"))
     finished = await rhetor("chat", "oai/small", "Hello!", "--url", gateway.url)
     assert (finished.code, finished.out) == (1, "")
     assert "we are closed" in finished.err

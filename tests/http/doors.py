@@ -15,9 +15,11 @@ import orjson
 import pytest
 from aiohttp import web
 
+from rhetor.core.errors import Code
 from rhetor.http.house import HOUSE, House
 from rhetor.http.served import Handler
 from rhetor.http.server import guarded
+from rhetor.testing import error_in_200, slow
 from rhetor.wire.openai import OPENAI
 from tests.conftest import Gateway
 from tests.testing.caller import body_of
@@ -144,10 +146,11 @@ async def still_answers(gateway: Gateway, door: Door = OPENAI_CHAT) -> None:
 
 
 @asynccontextmanager
-async def serving(handler: Handler, house: House) -> AsyncIterator[str]:
+async def serving(handler: Handler, house: House, *on_prepare: Any) -> AsyncIterator[str]:
     """The address of one handler in this house, surrounded as all are, and served as production serves."""
     app = web.Application()
     app[HOUSE] = house
+    app.on_response_prepare.extend(on_prepare)
     app.router.add_route("*", "/{tail:.*}", guarded(handler, lambda _: OPENAI, True, house))
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
@@ -190,3 +193,7 @@ def http(method: str, path: str, body: bytes = b"", *headers: bytes, host: str =
         *headers,
     ]
     return b"\r\n".join(fields) + b"\r\n\r\n" + body
+
+
+ERROR_AFTER_A_WORD = error_in_200(Code.OVERLOADED, after=1).but(slow(gap_s=0.05))
+"""The word arrives first: a failure that comes with it is noticed before anybody has heard anything."""

@@ -1,4 +1,4 @@
-"""Who comes in: names that are ours, pages that may call, and tokens."""
+"""Who comes in: names that are ours, pages that may call, tokens, and how many at a time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from rhetor.config import ConfigError
 from rhetor.http.admission import digest
 from rhetor.http.house import Gatekeeping
 from rhetor.http.server import table
-from rhetor.testing import Upstream
+from rhetor.tasks import spawn
+from rhetor.testing import Gate, Upstream, hangs
 from tests.conftest import Gateway, MakeGateway, settings
 from tests.http.doors import (
     ANTHROPIC_MESSAGES,
     EACH_DOOR,
+    HELLO,
     OPENAI_CHAT,
     TEKTON_CHAT,
     Door,
@@ -246,3 +248,31 @@ async def test_beyond_loopback_any_name_will_do(make_gateway: MakeGateway, upstr
 def test_no_token_is_kept() -> None:
     rules = Gatekeeping(tokens={digest(TOKEN): "component"})
     assert TOKEN not in repr(rules)
+
+
+@EACH_DOOR
+async def test_only_so_many_at_a_time(make_gateway: MakeGateway, upstream: Upstream, door: Door) -> None:
+    """Who comes then is refused unread, in the language of the door, and told when to come again."""
+    gateway = await make_gateway(settings(upstream, server={"max_requests": 2}))
+    gate = Gate()
+    upstream.next(hangs(gate), hangs(gate))
+    under_way = [spawn(knock(gateway, door, orjson.dumps(door.body())), "under way") for _ in range(2)]
+    await upstream.request(2)
+    reply = await knock(gateway, door, b"{")
+    assert "2 requests under way" in refused(reply, door, 503).message
+    assert reply.headers["retry-after"] == "1"
+    assert "x-should-retry" not in reply.headers
+    assert (await gateway.get("/health"))[0] == 200
+    gate.open()
+    assert [(await one).status for one in under_way] == [200, 200]
+    await still_answers(gateway, door)
+    assert gateway.app.house.requests == set()
+
+
+async def test_all_doors_are_counted_together(make_gateway: MakeGateway, upstream: Upstream) -> None:
+    gateway = await make_gateway(settings(upstream, server={"max_requests": 1}))
+    upstream.next(hangs())
+    async with gateway.session.ws_connect(f"{gateway.url}/ws") as websocket:
+        await websocket.send_json({"type": "CHAT", "request_id": "r1", "model": "oai/m", "messages": HELLO})
+        await upstream.request()
+        refused(await knock(gateway, OPENAI_CHAT, b"{"), OPENAI_CHAT, 503)

@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhetor.core.content import Thinking
-from rhetor.core.errors import Code
 from rhetor.core.events import FinishReason
 from rhetor.core.usage import Usage
-from rhetor.testing import Gate, Upstream, calls, cuts, error_in_200, fails, hangs, headers, raw_frames, says
+from rhetor.testing import Gate, Upstream, calls, cuts, fails, hangs, headers, raw_frames, says
 from tests.conftest import KEY, Gateway
-from tests.http.doors import ANTHROPIC_COUNT, ANTHROPIC_MESSAGES, HELLO, knock, refused
+from tests.http.doors import ANTHROPIC_COUNT, ANTHROPIC_MESSAGES, ERROR_AFTER_A_WORD, HELLO, knock, refused
 from tests.http.frames import IN_A_GATEWAY, anthropic_streams, bodies, pieces
 from tests.wire.anthropic.golden import GOLDEN, STREAMS, golden
 
@@ -84,8 +83,12 @@ def _grow(block: dict[str, Any], delta: dict[str, Any]) -> None:
 async def test_frames_pass_untouched(gateway: Gateway, upstream: Upstream, name: str, size: int) -> None:
     """However many fields they have that we do not know, and however they are cut."""
     sent = golden(name)
-    upstream.next(raw_frames([sent[start : start + size] for start in range(0, len(sent), size)]))
-    assert await ask(gateway, stream=True) == sent
+    upstream.always(raw_frames([sent[start : start + size] for start in range(0, len(sent), size)]))
+    if name == "overloaded.sse" and size > len(sent):  # noticed before anybody has heard anything: refused
+        asked = orjson.dumps(ANTHROPIC_MESSAGES.body(stream=True))
+        refused(await knock(gateway, ANTHROPIC_MESSAGES, asked), ANTHROPIC_MESSAGES, 529)
+    else:
+        assert await ask(gateway, stream=True) == sent
 
 
 @IN_A_GATEWAY
@@ -149,7 +152,7 @@ async def test_an_error_of_the_provider_keeps_its_fields(gateway: Gateway, upstr
         "error": {"type": "overloaded_error", "message": "Overloaded", "details": {"x": 1}},
         "request_id": "req_of_the_provider",
     }
-    upstream.next(fails(529, body=orjson.dumps(said)))
+    upstream.always(fails(529, body=orjson.dumps(said)))
     reply = await knock(gateway, ANTHROPIC_MESSAGES, orjson.dumps(ANTHROPIC_MESSAGES.body()))
     assert (reply.status, reply.json) == (529, said)
     assert reply.headers["x-should-retry"] == "false"
@@ -290,7 +293,7 @@ async def test_what_cannot_be_said_is_named(gateway: Gateway) -> None:
 @MODELS
 @pytest.mark.parametrize(
     "fault",
-    [cuts(after=1), cuts(after=1, clean=True), error_in_200(Code.RATE_LIMITED, after=1)],
+    [cuts(after=1), cuts(after=1, clean=True), ERROR_AFTER_A_WORD],
     ids=["cut", "ended too early", "error"],
 )
 async def test_a_failure_in_the_middle(gateway: Gateway, upstream: Upstream, model: str, fault: Any) -> None:

@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhetor.core.content import Thinking
-from rhetor.core.errors import Code
 from rhetor.core.events import FinishReason
 from rhetor.core.usage import Usage
-from rhetor.testing import Gate, Upstream, calls, cuts, error_in_200, fails, hangs, headers, raw_frames, says
+from rhetor.testing import Gate, Upstream, calls, cuts, fails, hangs, headers, raw_frames, says
 from tests.conftest import KEY, Gateway
-from tests.http.doors import HELLO, OPENAI_CHAT, OPENAI_EMBEDDINGS, knock, refused
+from tests.http.doors import ERROR_AFTER_A_WORD, HELLO, OPENAI_CHAT, OPENAI_EMBEDDINGS, knock, refused
 from tests.http.frames import IN_A_GATEWAY, bodies, openai_streams, pieces
 from tests.wire.openai.speech import GOLDEN
 
@@ -51,8 +50,13 @@ def joined(chunks: list[dict[str, Any]], key: str) -> str:
 async def test_frames_pass_untouched(gateway: Gateway, upstream: Upstream, name: str, size: int) -> None:
     """However many fields they have that we do not know, and however they are cut."""
     sent = (GOLDEN / name).read_bytes()
-    upstream.next(raw_frames([sent[start : start + size] for start in range(0, len(sent), size)]))
-    assert await ask(gateway, **USAGE_TOO) == sent
+    upstream.always(raw_frames([sent[start : start + size] for start in range(0, len(sent), size)]))
+    if "error" in name and size > len(sent):  # noticed before anybody has heard anything: refused
+        refused(
+            await knock(gateway, OPENAI_CHAT, orjson.dumps(OPENAI_CHAT.body(**USAGE_TOO))), OPENAI_CHAT, 503
+        )
+    else:
+        assert await ask(gateway, **USAGE_TOO) == sent.replace(b"data: {not json\n\n", b"")
 
 
 @IN_A_GATEWAY
@@ -320,7 +324,7 @@ async def test_what_cannot_be_said_at_all_is_refused(gateway: Gateway, upstream:
 @pytest.mark.parametrize("model", ["oai/m", "ant/m"])
 @pytest.mark.parametrize(
     "fault",
-    [cuts(after=1), cuts(after=1, clean=True), error_in_200(Code.RATE_LIMITED, after=1)],
+    [cuts(after=1), cuts(after=1, clean=True), ERROR_AFTER_A_WORD],
     ids=["cut", "ended too early", "error"],
 )
 async def test_a_failure_in_the_middle(gateway: Gateway, upstream: Upstream, model: str, fault: Any) -> None:

@@ -102,7 +102,7 @@ async def test_query_parameters_are_told(document: dict[str, Any]) -> None:
         return {parameter["name"] for parameter in given if parameter["in"] == "query"}
 
     assert told("/api/v1/trips") == {"limit"}
-    assert told("/api/v1/routes/explain") == {"model", "capability"}
+    assert told("/api/v1/routes/explain") >= {"model", "capability", "component", "task", "prefer"}
     assert told("/metrics") == {"format"}
     assert told("/v1/models") == {"limit", "after_id", "before_id"}
     assert told("/health") == set()

@@ -13,6 +13,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from rhetor import __version__
+from rhetor.routing.breaker import IN_A_ROW
 from rhetor.testing import Gate, Upstream, cuts, fails, hangs
 from tests.conftest import Gateway, MakeGateway, MakeProcess, settings
 from tests.http.doors import ANTHROPIC_MESSAGES, HELLO, OPENAI_CHAT, TEKTON_STREAM, http, raw, tekton_wrong
@@ -212,6 +213,51 @@ async def test_what_cannot_be_explained(gateway: Gateway, query: str, status: in
     assert reply.status == status
     if status != 200:
         assert tekton_wrong(reply.json).message
+
+
+async def test_who_leaves_the_choice_to_us_is_explained_by_the_demands(
+    make_gateway: MakeGateway, upstream: Upstream
+) -> None:
+    lab = {"oai": {**settings(upstream)["providers"]["oai"], "models": ["m"], "tags": ["eu"]}}
+    gateway = await make_gateway(settings(upstream, providers=lab, rules={"task": {"code": "ant/coder"}}))
+    _, said = await gateway.get("/api/v1/routes/explain?model=auto&tags=eu&prefer=cost")
+    assert [entry["target"] for entry in said["targets"]] == ["oai/m"]
+    assert {"target": "offline/echo", "reason": "is not tagged eu"} in said["left_out"]
+    _, said = await gateway.get("/api/v1/routes/explain?task=code")
+    assert [entry["target"] for entry in said["targets"]] == ["ant/coder"]
+    for query in ("prefer=beauty", "capabilities=magic", "max_cost=much"):
+        status, said = await gateway.get(f"/api/v1/routes/explain?model=auto&{query}")
+        assert status == 400
+        assert tekton_wrong(said).message
+
+
+# How targets are doing.
+
+
+async def test_the_health_of_targets(gateway: Gateway, upstream: Upstream) -> None:
+    """Who was asked is told, with what came of it; whom nobody asked is not."""
+    assert (await gateway.get("/api/v1/health/targets"))[1] == {"targets": []}
+    ask = {"model": "oai/m", "messages": [{"role": "user", "content": "hi"}]}
+    assert (await gateway.post("/v1/chat/completions", ask))[0] == 200
+    upstream.next(fails(401))
+    await gateway.post("/v1/chat/completions", ask)
+    _, said = await gateway.get("/api/v1/health/targets")
+    (row,) = said["targets"]
+    assert (row["target"], row["breaker"], row["in_flight"], row["key_bad"]) == ("oai/m", "closed", 0, True)
+    assert row["first_event_ms"] is not None
+
+
+async def test_open_breakers_are_counted(make_gateway: MakeGateway, upstream: Upstream) -> None:
+    once = {"targets": ["oai/m"], "retries": 0}
+    gateway = await make_gateway(settings(upstream, routes={"once": once}))
+    ask = {"model": "once", "messages": [{"role": "user", "content": "hi"}]}
+    upstream.next(*[fails(503)] * IN_A_ROW)
+    for _ in range(IN_A_ROW):
+        await gateway.post("/v1/chat/completions", ask)
+    async with gateway.session.get(gateway.url + "/metrics") as reply:
+        lines = (await reply.text()).splitlines()
+    assert 'rhetor_breaker_open{provider="oai"} 1.0' in lines
+    assert 'rhetor_breaker_open{provider="ant"} 0.0' in lines
 
 
 # Reloading.

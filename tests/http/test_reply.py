@@ -39,6 +39,7 @@ from tests.http.doors import (
     ANTHROPIC_MESSAGES,
     EACH_DOOR,
     OPENAI_CHAT,
+    OPENAI_EMBEDDINGS,
     TEKTON_CHAT,
     TEKTON_STREAM,
     Door,
@@ -63,7 +64,7 @@ async def ask(gateway: Gateway, door: Door, **changes: Any) -> Reply:
 @pytest.fixture
 async def routed(make_gateway: MakeGateway, upstream: Upstream) -> Gateway:
     """A gateway with a route whose targets speak different languages."""
-    route = {"targets": ["oai/first", "ant/second"], "timeouts": {"first_event_s": 1}}
+    route = {"targets": ["oai/first", "ant/second"], "retries": 0, "timeouts": {"first_event_s": 1}}
     return await make_gateway(settings(upstream, routes={"fast": route}))
 
 
@@ -128,7 +129,6 @@ async def test_odd_headers_of_the_provider_do_no_harm(gateway: Gateway, upstream
 
 
 FAULTS: dict[str, Step] = {
-    "400 in other words": fails(400, code=Code.CONTEXT_LENGTH),
     "401": fails(401),
     "404": fails(404),
     "429": fails(429),
@@ -175,7 +175,7 @@ async def test_when_all_have_failed(make_gateway: MakeGateway, upstream: Upstrea
     """The first cause is told, and everybody who was tried; an SDK that repeats would only multiply it."""
     provider = door.model.partition("/")[0]
     targets = [f"{provider}/first", f"{provider}/second"]
-    gateway = await make_gateway(settings(upstream, routes={"fast": {"targets": targets}}))
+    gateway = await make_gateway(settings(upstream, routes={"fast": {"targets": targets, "retries": 0}}))
     upstream.always(lambda seen: fails(503, "out to lunch") if seen.model == "first" else fails(429))
     reply = await ask(gateway, door, model="fast")
     status = 529 if provider == "ant" else 503  # Anthropic has a word of its own for it
@@ -184,6 +184,14 @@ async def test_when_all_have_failed(make_gateway: MakeGateway, upstream: Upstrea
     tried = rf"{provider}/first;(unavailable|overloaded);\d+ms, {provider}/second;rate_limited;\d+ms"
     assert re.fullmatch(tried, reply.headers["x-rhetor-attempts"])
     assert "x-rhetor-served-by" not in reply.headers
+
+
+@pytest.mark.parametrize("door", [OPENAI_CHAT, OPENAI_EMBEDDINGS], ids=str)
+async def test_fallbacks_without_end(gateway: Gateway, upstream: Upstream, door: Door) -> None:
+    wrong = refused(await ask(gateway, door, fallbacks=["oai/m"] * 17), door, 400)
+    assert (wrong.message, wrong.param) == ("fallbacks: at most 16, got 17", "fallbacks")
+    assert upstream.requests == []
+    assert (await ask(gateway, door, fallbacks=["oai/m"] * 16)).status == 200
 
 
 async def test_what_is_the_callers_fault_is_not_tried_again(routed: Gateway, upstream: Upstream) -> None:
@@ -199,7 +207,7 @@ MIDSTREAM: dict[str, Step] = {
     "cut": cuts(after=1),
     "ended in order": cuts(after=1, clean=True),
     "reset": cuts(after=1),
-    "an error": error_in_200(Code.UPSTREAM_ERROR, after=1),
+    "an error": error_in_200(Code.UPSTREAM_ERROR, after=1).but(hangs(after=1, for_s=0.05)),
     "a frame too large": says("hello " + "x" * (9 << 20)),
 }
 
@@ -211,7 +219,7 @@ async def test_no_failure_looks_like_a_success(
     gateway: Gateway, upstream: Upstream, door: Door, model: str, fault: Step
 ) -> None:
     """The door's own error ends the stream, its mark of success is missing, and the books agree."""
-    upstream.next(fault)
+    upstream.always(fault)
     reply = await ask(gateway, door, model=model, stream=True)
     assert reply.status == 200
     assert b"hello" in reply.body
@@ -249,6 +257,8 @@ async def test_a_reply_that_is_no_json(gateway: Gateway, upstream: Upstream, doo
 
 class _Broken:
     """A door whose renderer fails after the first words: a mistake of ours."""
+
+    keepalive = b""
 
     def parse(self, body: bytes, given: dict[str, str]) -> Any:
         return OPENAI.doors[Capability.CHAT].parse(body, given)
@@ -335,6 +345,30 @@ async def test_a_body_that_never_comes_to_its_end(
             assert status == b"400"
     assert caplog.records == []
     await still_answers(gateway)
+
+
+# Too many.
+
+
+@EACH_DOOR
+async def test_a_provider_with_a_full_queue(
+    make_gateway: MakeGateway, upstream: Upstream, door: Door
+) -> None:
+    """Who finds no place is told at once, and when to come again."""
+    given = settings(upstream)
+    for provider in given["providers"].values():
+        provider |= {"max_connections": 1, "max_waiting": 0}
+    gateway = await make_gateway(given)
+    gate = Gate()
+    upstream.next(hangs(gate))
+    first = tasks.spawn(ask(gateway, door), "first")
+    await upstream.request()
+    reply = await ask(gateway, door)
+    assert "wait already" in refused(reply, door, 503).message
+    assert reply.headers["retry-after"] == "1"
+    assert "x-should-retry" not in reply.headers
+    gate.open()
+    assert (await first).status == 200
 
 
 # Shutting down.

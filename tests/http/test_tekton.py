@@ -28,7 +28,7 @@ from rhetor.testing import (
     slow,
 )
 from tests.conftest import Gateway, MakeGateway, settings
-from tests.http.doors import HELLO, Reply, tekton_wrong
+from tests.http.doors import ERROR_AFTER_A_WORD, HELLO, Reply, tekton_wrong
 from tests.http.old_clients import BROWSER_BODY, PYTHON_BODY, browser_client, python_client
 from tests.wire.tekton.stock import AvailableProviders, CompletionResponse, StreamingChunk, chunks_of
 
@@ -174,7 +174,7 @@ async def test_a_long_tool_call_is_split_too(gateway: Gateway, upstream: Upstrea
     [
         (cuts(after=1), Code.CONNECTION_LOST),
         (cuts(after=1, clean=True), Code.TRUNCATED),
-        (error_in_200(Code.OVERLOADED, after=1), None),
+        (ERROR_AFTER_A_WORD, None),
     ],
     ids=["cut", "ended too early", "error"],
 )
@@ -202,7 +202,7 @@ async def test_a_failure_in_the_middle(
     [
         (fails(400, "the prompt is no good"), {400}),
         (fails(401, "bad key"), {502}),
-        (fails(429, headers={"retry-after": "7"}), {429}),
+        (fails(429, headers={"retry-after": "70"}), {429}),
         (fails(500), {500, 502}),
         (fails(503), {503}),
         (resets(), {502}),
@@ -222,7 +222,7 @@ async def test_a_failure_before_the_first_word(
     wrong = tekton_wrong(orjson.loads(reply.body))
     assert "bad key" not in wrong.message
     if fault.headers:
-        assert reply.headers["retry-after"] == "7"
+        assert reply.headers["retry-after"] == "70"
 
 
 async def test_a_reply_that_breaks_off_is_not_a_reply(gateway: Gateway, upstream: Upstream) -> None:

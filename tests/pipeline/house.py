@@ -24,7 +24,8 @@ from rhetor.pipeline.trip import Pipeline, Trip
 from rhetor.providers.provider import Provider
 from rhetor.providers.registry import Registry, Snapshot
 from rhetor.providers.spec import AuthSpec, ProviderRow, Source
-from rhetor.routing.catalog import Offer, ProviderFacts, Route, Target, build_catalog
+from rhetor.routing.catalog import Midstream, Offer, ProviderFacts, Route, Target, build_catalog
+from rhetor.routing.health import Health
 from rhetor.store.memory import MemoryLedger
 from rhetor.tasks import Tasks
 from rhetor.testing import Upstream
@@ -36,6 +37,8 @@ from rhetor.wire.openai import OPENAI
 PRICE = Price(input_micros=1_000_000, output_micros=10_000_000)
 """One micro-dollar for a token in, ten for one out."""
 CAPABILITIES = frozenset({Capability.CHAT, Capability.EMBEDDINGS})
+PLAIN: Mapping[str, Any] = {"retries": 0, "midstream": Midstream.ERROR}
+"""Every target once, and no rescue: so that a test sees one thing at a time."""
 UNHURRIED = Deadlines(connect_s=5.0, first_event_s=5.0, idle_s=5.0, total_s=10.0)
 
 
@@ -80,7 +83,10 @@ class Heard:
 
 
 class House:
-    """A pipeline over one provider for each upstream; `fast` is a route to `small` of all of them."""
+    """A pipeline over one provider for each upstream; `fast` is a route to `small` of all of them.
+
+    Each one takes longer conversations than the one before.
+    """
 
     def __init__(self, upstreams: Mapping[str, Upstream], clock: Clock | None = None) -> None:
         self.upstreams = upstreams
@@ -88,8 +94,10 @@ class House:
         self.dropped = 0
         self.providers = {id: provider(id, upstream.base_url) for id, upstream in upstreams.items()}
         self.deadlines = UNHURRIED
+        self.route: Mapping[str, Any] = PLAIN
         self._queue = LedgerQueue(self.store, lambda record: None, self._on_dropped)
-        self.pipeline = Pipeline(Registry(self._snapshot()), self._queue, clock or SystemClock())
+        clock = clock or SystemClock()
+        self.pipeline = Pipeline(Registry(self._snapshot()), self._queue, clock, Health(clock))
         self._tasks = Tasks()
         self._stack = AsyncExitStack()
 
@@ -98,6 +106,7 @@ class House:
 
     async def __aexit__(self, *_: object) -> None:
         await self._tasks.close()
+        await self.pipeline.drains.close()
         await self._stack.aclose()
         for provider in self.providers.values():
             await provider.transport.close()
@@ -110,6 +119,11 @@ class House:
     def hurry(self, **deadlines: float) -> None:
         """From now on trips have these deadlines."""
         self.deadlines = Deadlines(**{"first_event_s": 5.0, "idle_s": 5.0, "total_s": 10.0, **deadlines})
+        self.pipeline.registry.swap(self._snapshot())
+
+    def rule(self, **route: Any) -> None:
+        """From now on the route `fast` is an ordinary one, but for this."""
+        self.route = route
         self.pipeline.registry.swap(self._snapshot())
 
     async def replace(self, made: Provider) -> None:
@@ -127,15 +141,25 @@ class House:
             for id, p in self.providers.items()
         ]
         offers = [
-            Offer(provider=id, model="small", capabilities=p.row.capabilities, price=PRICE)
-            for id, p in self.providers.items()
+            Offer(
+                provider=id,
+                model="small",
+                capabilities=p.row.capabilities,
+                price=PRICE,
+                context_tokens=1000 * n,
+            )
+            for n, (id, p) in enumerate(self.providers.items(), 1)
         ]
         targets = tuple(Target(id, "small") for id in self.providers)
-        fast = Route(name="fast", targets=targets, deadlines=self.deadlines)
+        fast = Route(name="fast", targets=targets, deadlines=self.deadlines, **self.route)
         return Snapshot(dict(self.providers), build_catalog(facts, offers, [fast], deadlines=self.deadlines))
 
     def _on_dropped(self, lost: int) -> None:
         self.dropped += lost
+
+    def forget(self) -> None:
+        """Nobody has failed yet."""
+        self.pipeline.health = Health(self.pipeline.clock)
 
     # Asking it.
 
@@ -162,6 +186,12 @@ class House:
         asking = Asking(self.pipeline.trip(request, "test"), on_chunk)
         asking.task = self._tasks.spawn(asking.run(), "asking")
         return asking
+
+    async def ended(self) -> None:
+        """Return once no trip is under way, also none that only hears a reply out."""
+        async with asyncio.timeout(5):
+            while self.pipeline.in_flight:
+                await asyncio.sleep(0)
 
     async def booked(self) -> TripRecord:
         """The one trip that is in the books."""

@@ -9,7 +9,10 @@ import pytest
 
 from rhetor.core.errors import Code, RhetorError
 from rhetor.core.request import Request
+from rhetor.core.usage import Usage
+from rhetor.pipeline import trip
 from rhetor.testing import (
+    Gate,
     Step,
     fails,
     hangs,
@@ -142,3 +145,47 @@ class TestLeaving:
         assert house.pipeline.in_flight == 0
         house["a"].always(Step())
         assert (await house.ask(chat("a/small"))).text == "hello world"
+
+
+class TestDraining:
+    """Some providers bill what nobody hears, and tell the usage at the end: those are heard out."""
+
+    @pytest.fixture(autouse=True)
+    async def drained(self, house: House) -> None:
+        await house.replace(provider("a", house["a"].base_url, on_leave="drain"))
+
+    async def test_a_reply_is_heard_out_for_its_usage(self, house: House) -> None:
+        gate = Gate()
+        house["a"].next(says("one two three", usage=Usage(10, 50)).but(hangs(gate, after=1)))
+        asking = house.start(chat())
+        await asking.spoken()
+
+        await asking.leave()
+        assert house.pipeline.in_flight == 1, "the trip goes on"
+        gate.open()
+        await (await house["a"].request()).ended()
+        await house.ended()
+
+        record = await house.booked()
+        assert (record.outcome, record.usage) == (Code.CANCELLED, Usage(10, 50))
+
+    async def test_but_not_for_ever(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(trip, "DRAIN_S", SHORT_S)
+        house["a"].next(says("one two three").but(hangs(after=1)))
+        asking = house.start(chat())
+        await asking.spoken()
+
+        await asking.leave()
+        await (await house["a"].request()).aborted()
+        await house.ended()
+
+        assert (await house.booked()).usage.source == "estimated"
+
+    async def test_before_the_first_word_there_is_nothing_to_drain(self, house: House) -> None:
+        house["a"].next(hangs())
+        asking = house.start(chat())
+        seen = await house["a"].request()
+
+        await asking.leave()
+
+        await seen.aborted(within_s=ABORT_WITHIN_S)

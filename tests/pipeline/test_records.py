@@ -86,13 +86,13 @@ class TestBooks:
         """Anthropic reports one output token when it begins, and the rest when it ends."""
         await house.replace(provider("a", house["a"].base_url, wire=ANTHROPIC))
         house["a"].next(raw_frames(CLAUDE, content_type="text/event-stream").but(cuts(len(CLAUDE))))
-        heard = await house.ask(chat("a/small"))
+        heard = await house.ask(chat())
         assert heard.failed is not None
         record = await house.booked()
         assert record.usage == Usage(1000, -(-len(heard.text) // 4), source="estimated")
 
     async def test_a_trip_that_nobody_served_costs_nothing(self, house: House) -> None:
-        house["a"].next(fails(503))
+        house["a"].always(fails(503))
         await house.ask(chat("a/small"))
         record = await house.booked()
         assert (record.usage, record.cost_micros, record.first_event_ms) == (Usage(), 0, None)

@@ -18,7 +18,6 @@ from rhetor.testing import (
     Step,
     broken_chunked,
     cuts,
-    error_in_200,
     fails,
     hangs,
     no_done,
@@ -160,7 +159,6 @@ class TestBrokenReplies:
             pytest.param(resets(1), Code.CONNECTION_LOST, id="reset"),
             pytest.param(cuts(1, clean=True), Code.TRUNCATED, id="end without an ending"),
             pytest.param(broken_chunked(1), Code.PROTOCOL, id="bad chunk"),
-            pytest.param(error_in_200(after=1), Code.UPSTREAM_ERROR, id="error inside"),
         ],
     )
     async def test_end_in_exactly_one_failure(

@@ -9,6 +9,7 @@ import pytest
 
 from rhetor.core.errors import Code
 from rhetor.pipeline.watch import Watch
+from rhetor.tasks import reason_of, spawn
 
 SHORT_S = 0.02
 LONG_S = 60.0
@@ -92,8 +93,33 @@ async def test_time_between_reads_does_not_count(reply: Reply) -> None:
 
 
 async def test_but_it_counts_for_the_trip(reply: Reply) -> None:
-    watch = Watch(asyncio.get_running_loop(), reply, idle_s=LONG_S, left_s=SHORT_S)
-    await pause(2 * SHORT_S)
+    """Whoever should read is held up, by a caller who does not: the task is ended, and told why."""
+
+    async def held_up(began: bool) -> None:
+        watch = Watch(asyncio.get_running_loop(), reply, idle_s=SHORT_S, left_s=2 * SHORT_S)
+        if began:
+            watch.start()
+            watch.stop()
+        await asyncio.Event().wait()
+
+    for began in (False, True):
+        task = spawn(held_up(began), "held up")
+        await reply.closed()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        reason = reason_of(caught.value)
+        assert reason is not None
+        assert reason.code is Code.TOTAL_TIMEOUT
+
+
+async def test_the_last_words_may_be_read_as_slowly_as_all_others(reply: Reply) -> None:
+    """What a finished provider may still take is not what the caller may."""
+    watch = Watch(asyncio.get_running_loop(), reply, idle_s=SHORT_S, left_s=LONG_S)
+    watch.start()
+    watch.stop()
+    watch.end_within(SHORT_S)
+    await pause(4 * SHORT_S)
+    assert not reply.is_closed
     watch.start()
     await reply.closed()
     assert watch.expired is not None

@@ -55,7 +55,30 @@ def body_of(call: Call) -> Any:
     return orjson.loads(call.body)
 
 
+class TestKeys:
+    ROW = ProviderRow(id="lab", name="The Lab", wire="openai", base_url="https://lab.example/v1")
+
+    def test_each_attempt_travels_with_the_key_that_was_chosen(self) -> None:
+        made = Provider(self.ROW, OPENAI, NoTransport(), "first-key", "second-key")
+        sent = [made.prepare(chat(), "small", key).call.headers["authorization"] for key in (0, 1)]
+        assert sent == ["Bearer first-key", "Bearer second-key"]
+
+    def test_none_of_them_is_quoted_back(self) -> None:
+        made = Provider(self.ROW, OPENAI, NoTransport(), "first-key", "second-key")
+        body = b'{"error": {"message": "bad keys first-key and second-key"}}'
+        assert made.refusal(400, {}, body).message == "bad keys [redacted] and [redacted]"
+
+
 class TestCall:
+    @pytest.mark.parametrize(
+        ("component", "principal", "caller"),
+        [("budget", "someone", "budget"), (None, "someone", "someone"), (None, None, "")],
+    )
+    def test_it_says_for_whom(self, component: str | None, principal: str | None, caller: str) -> None:
+        request = chat()
+        request.component, request.principal = component, principal
+        assert provider().prepare(request, "small").call.caller == caller
+
     def test_it_goes_to_the_wires_path_behind_the_rows_address(self) -> None:
         call = provider(base_url="https://lab.example/v1/").prepare(chat(), "small").call
         assert (call.method, call.url) == ("POST", "https://lab.example/v1/chat/completions")

@@ -5,20 +5,27 @@ from __future__ import annotations
 import pytest
 
 from rhetor.core.capability import Capability, Feature
+from rhetor.core.content import Part, Text
 from rhetor.core.errors import BadRequest, Code, RhetorError, UpstreamError
 from rhetor.core.request import Tool
-from rhetor.routing.catalog import Catalog
-from rhetor.routing.plan import Plan, plan
+from rhetor.routing.breaker import FIRST_WAIT_S, IN_A_ROW
+from rhetor.routing.catalog import Catalog, Strategy
+from rhetor.routing.decision import Plan
+from rhetor.routing.health import Health
+from rhetor.testing.clock import FakeClock
 from tests.routing.stock import (
     CHAT_AND_EMBED,
     PNG,
     SEEING,
+    attempt,
+    candidate,
     catalog,
     chat,
     count,
     embed,
     off,
     offer,
+    plan,
     provider,
     route,
     target,
@@ -171,6 +178,142 @@ class TestNobody:
 
     def test_an_unknown_name(self) -> None:
         assert self.refusal(STOCK, "nobody").code is Code.MODEL_NOT_FOUND
+
+
+class TestNow:
+    """What the last minutes tell."""
+
+    KEYED = catalog(
+        provider("lab", accounts=("lab", "lab#2")),
+        provider("cloud", accounts=("cloud",)),
+        provider("twin", accounts=("cloud",)),
+        offer("cloud/small", context_tokens=10),
+        route("keyed", "lab/m", "cloud/m"),
+        route("twins", "cloud/m", "twin/m"),
+        route("sizes", "cloud/small", "lab/m"),
+        route("equals", "lab/m", "cloud/m", strategy=Strategy.LEAST_BUSY),
+    )
+
+    @pytest.fixture
+    def health(self) -> Health:
+        return Health(FakeClock())
+
+    def asked(self, health: Health, name: str, *parts: Part, now_s: float = 0.0) -> Plan:
+        return plan(chat(name, *parts), self.KEYED, health, now_s)
+
+    def test_each_key_is_a_target_of_its_own(self, health: Health) -> None:
+        planned = self.asked(health, "keyed")
+        assert [(c.target.name, c.target.key, c.domain) for c in planned.candidates] == [
+            ("lab/m", 0, "lab/m"),
+            ("lab/m", 1, "lab#2/m"),
+            ("cloud/m", 0, "cloud/m"),
+        ]
+
+    def test_the_least_busy_key_goes_first(self, health: Health) -> None:
+        health.began(target("lab/m"))
+        assert [t.key for t in self.asked(health, "lab/m").targets] == [1, 0]
+
+    def test_a_refused_key_is_passed_over(self, health: Health) -> None:
+        attempt(health, candidate("lab/m"), Code.UPSTREAM_AUTH)
+        planned = self.asked(health, "lab/m")
+        assert [t.key for t in planned.targets] == [1]
+        assert reasons(planned) == {"lab/m": "its key was refused a short while ago"}
+
+    def test_with_only_refused_keys_one_is_tried_all_the_same(self, health: Health) -> None:
+        """It may have been the provider's mistake, and nobody would ever know."""
+        attempt(health, candidate("cloud/m"), Code.UPSTREAM_AUTH)
+        assert targets(self.asked(health, "cloud/m")) == ["cloud/m"]
+
+    def test_who_wants_to_be_left_alone_is_remembered(self, health: Health) -> None:
+        attempt(health, candidate("cloud/m"), Code.RATE_LIMITED, 0, retry_after_s=3)
+        planned = self.asked(health, "keyed")
+        assert targets(planned) == ["lab/m", "lab/m"]
+        assert planned.cooling == planned.left_out
+        assert reasons(planned) == {"cloud/m": "asked to be left alone for 3 s"}
+
+    def test_one_account_has_one_window(self, health: Health) -> None:
+        attempt(health, candidate("cloud/m"), Code.RATE_LIMITED, 0, retry_after_s=3)
+        planned = self.asked(health, "twins")
+        assert targets(planned) == ["cloud/m", "twin/m"], "nobody else is left: they are waited for"
+        assert not planned.cooling
+
+    def test_who_fails_comes_last(self, health: Health) -> None:
+        for _ in range(IN_A_ROW):
+            attempt(health, candidate("lab/m"), Code.UNAVAILABLE)
+        planned = self.asked(health, "keyed")
+        assert [(t.name, t.key) for t in planned.targets] == [("lab/m", 1), ("cloud/m", 0), ("lab/m", 0)]
+        assert planned.candidates[-1].reason == "failed too often of late"
+
+    def test_who_is_due_for_a_probe_has_its_old_place(self, health: Health) -> None:
+        for _ in range(IN_A_ROW):
+            attempt(health, candidate("lab/m"), Code.UNAVAILABLE)
+        planned = self.asked(health, "keyed", now_s=FIRST_WAIT_S)
+        assert (planned.targets[0].name, planned.targets[0].key) == ("lab/m", 0)
+
+    def test_what_is_too_long_goes_where_it_fits(self, health: Health) -> None:
+        planned = self.asked(health, "sizes", Text("x" * 50))
+        assert targets(planned) == ["lab/m", "lab/m"]
+        assert reasons(planned) == {"cloud/small": "takes 10 tokens, and the request has about 13"}
+        assert targets(self.asked(health, "cloud/small", Text("x" * 50))) == ["cloud/small"]
+
+    def test_a_conversation_stays_with_who_has_read_it(self, health: Health) -> None:
+        long = Text("x" * 5000)
+        planned = self.asked(health, "equals", long)
+        assert planned.prefix is not None
+        health.served(planned.prefix, target("cloud/m"))
+        assert targets(self.asked(health, "equals", long))[0] == "cloud/m"
+        assert targets(self.asked(health, "equals", Text("y" * 5000)))[0] == "lab/m"
+
+    def test_where_nobody_is_as_good_nobody_looks_who_has(self, health: Health) -> None:
+        assert self.asked(health, "cloud/m", Text("x" * 5000)).prefix is None
+
+    def test_every_plan_has_targets_of_its_own(self, health: Health) -> None:
+        """Attempts are told apart by them."""
+        one, other = self.asked(health, "cloud/m"), self.asked(health, "cloud/m")
+        assert one.targets == other.targets
+        assert one.targets[0] is not other.targets[0]
+
+
+class TestRules:
+    STOCK = catalog(
+        provider("lab", default_model="m", capabilities=CHAT_AND_EMBED, embedding_model="e"),
+        route("planning", "lab/planner"),
+        rules={
+            "ergon/code": "lab/coder",
+            "ergon/": "lab/worker",
+            "/planning": "planning",
+            "/": "lab/usual",
+        },
+    )
+
+    @pytest.mark.parametrize(
+        ("component", "task", "expected"),
+        [
+            ("ergon", "code", "lab/coder"),
+            ("Ergon", "CODE", "lab/coder"),
+            ("ergon", "planning", "lab/worker"),
+            ("ergon", None, "lab/worker"),
+            ("telos", "planning", "lab/planner"),
+            (None, "planning", "lab/planner"),
+            ("telos", "chat", "lab/usual"),
+            (None, None, "lab/usual"),
+        ],
+    )
+    @pytest.mark.parametrize("name", ["", "auto"])
+    def test_who_names_nobody_goes_by_the_rules(
+        self, name: str, component: str | None, task: str | None, expected: str
+    ) -> None:
+        request = chat(name)
+        request.component, request.task = component, task
+        assert targets(plan(request, self.STOCK)) == [expected]
+
+    def test_who_names_somebody_does_not(self) -> None:
+        request = chat("lab/m")
+        request.component = "ergon"
+        assert targets(plan(request, self.STOCK)) == ["lab/m"]
+
+    def test_they_are_about_chats(self) -> None:
+        assert targets(plan(embed(""), self.STOCK)) == ["lab/e"]
 
 
 class TestStandins:

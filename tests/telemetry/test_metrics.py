@@ -19,6 +19,7 @@ WITHOUT_UNIT = {
     "rhetor_websockets_open": "things, now",
     "rhetor_models": "things, now",
     "rhetor_provider_up": "yes or no",
+    "rhetor_breaker_open": "things, now",
     "rhetor_build_info": "always 1",
 }
 PERSONAL = {"user", "principal", "component", "session", "trip", "id", "prompt", "key"}

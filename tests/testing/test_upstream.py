@@ -57,6 +57,13 @@ async def test_a_fault_spoils_what_would_have_been_said(upstream: Upstream) -> N
         assert b"one" in await caller.rest()
 
 
+async def test_the_time_of_a_request_is_seen(upstream: Upstream) -> None:
+    for _ in range(2):
+        await text(upstream)
+    first, second = upstream.requests
+    assert 0 < first.arrived_s <= second.arrived_s
+
+
 async def test_always_lasts_until_it_is_changed(upstream: Upstream) -> None:
     upstream.always(fails(529))
     assert [(await chat(upstream))[0] for _ in range(2)] == [529, 529]

@@ -50,8 +50,8 @@ async def make_pool(no_leaks: None) -> AsyncIterator[MakePool]:
     """Pools on sockets, for what is promised of them beyond the contract."""
     made: list[HttpPool] = []
 
-    def make(limit: int = 4, connect_s: float = 5.0) -> HttpPool:
-        made.append(HttpPool(limit, connect_s))
+    def make(limit: int = 4, connect_s: float = 5.0, waiting: int = 1000) -> HttpPool:
+        made.append(HttpPool(limit, connect_s, waiting))
         return made[-1]
 
     yield make

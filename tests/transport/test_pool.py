@@ -162,3 +162,39 @@ def sockets() -> int:
     """How many sockets this process has open."""
     links = [os.readlink(fd) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
     return sum(link.startswith("socket:") for link in links)
+
+
+async def test_a_full_queue_refuses_at_once(make_pool: MakePool) -> None:
+    pool = make_pool(limit=1, waiting=1)
+    async with Peer() as peer:
+        reply, _ = await open_to(pool, peer, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
+        waits = opening(pool, get(peer))
+        await turns()
+        refusal = await failure(opening(pool, get(peer)))
+        assert (refusal.code, refusal.retry_after_s) == (Code.POOL_FULL, 1.0)
+        reply.close()
+        line = await peer.line()
+        await line.head()
+        line.write(response())
+        assert await read(await waits) == b"ok"
+
+
+async def test_callers_take_turns(make_pool: MakePool) -> None:
+    """The third call of one waits for the first of another that came later."""
+    pool = make_pool(limit=1)
+    async with Peer() as peer:
+        reply, line = await open_to(pool, peer, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
+        calls = [Call("GET", f"{peer.url}{n}", caller=who) for n, who in enumerate("aaab")]
+        opened = [opening(pool, call) for call in calls]
+        await turns()
+        line.write(b"ok")
+        await read(reply)
+        order = []
+        for _ in calls:
+            order.append((await line.head()).split(b" ")[1])
+            line.write(response())
+            await turns()
+            for task in [task for task in opened if task.done()]:
+                opened.remove(task)
+                await read(await task)
+        assert order == [b"/0", b"/3", b"/1", b"/2"]

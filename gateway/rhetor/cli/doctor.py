@@ -17,7 +17,6 @@ from rhetor.core.capability import Capability
 from rhetor.core.errors import RhetorError
 from rhetor.core.request import Chat, Request
 from rhetor.providers.offline import OFFLINE_ROW
-from rhetor.routing.plan import plan
 
 WELL, ILL, MAYBE = "✓", "✗", "·"
 
@@ -88,12 +87,13 @@ def providers_found(app: App) -> Iterator[Finding]:
 
 def _key(app: App, member: Member) -> str:
     """Where the key comes from."""
-    if member.secret is None:
+    if not member.secrets:
         return ""
     setting = app.config.providers.get(member.row.id)
-    reference = setting.key if setting is not None else None
+    given = [setting.key, *setting.keys] if setting is not None else []
+    references = [reference for reference in given if reference is not None]
     names = (name for name in member.row.key_env if environment().get(name, "").strip())
-    return f", key from {reference or next(names, '')}"
+    return f", key from {', '.join(references) or next(names, '')}"
 
 
 def _keys(app: App) -> Iterator[Finding]:
@@ -114,11 +114,10 @@ def _local(app: App) -> Iterator[str]:
 
 def _names(app: App) -> Iterator[Finding]:
     """What the names of the file stand for, and who answers callers that name nobody."""
-    catalog = app.house.catalog
     for name in dict.fromkeys(["auto", *app.config.routes, *app.config.aliases]):
         request = Request(id="", capability=Capability.CHAT, model=name, input=Chat(messages=()))
         try:
-            planned = plan(request, catalog)
+            planned = app.house.pipeline.explain(request)
         except RhetorError as error:
             yield Finding(ILL, name, error.message)
             continue

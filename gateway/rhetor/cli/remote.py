@@ -7,15 +7,19 @@ import sys
 from collections.abc import Mapping
 
 from rhetor.config import environment
+from rhetor.core.call import Call
+from rhetor.core.content import Json
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.providers.provider import Provider
 from rhetor.providers.spec import AuthSpec, ProviderRow
+from rhetor.transport.base import Progress
 from rhetor.transport.pool import HttpPool
-from rhetor.wire import refusals
+from rhetor.wire import fields, refusals
 from rhetor.wire.openai import OPENAI
 
 DEFAULT_URL = "http://localhost:8003"
 CONNECT_S = 5.0
+ANSWER_BYTES = 4 << 20
 
 
 def add_gateway_options(parser: argparse.ArgumentParser) -> None:
@@ -50,10 +54,28 @@ class Remote:
             auth=AuthSpec(required=False),
         )
         transport = HttpPool(limit=1, connect_s=CONNECT_S)
-        self.provider = _Gateway(row, OPENAI, transport, token or environ.get("RHETOR_AUTH_TOKEN") or None)
+        self._token = token or environ.get("RHETOR_AUTH_TOKEN") or None
+        self.provider = _Gateway(row, OPENAI, transport, self._token)
 
     async def close(self) -> None:
         await self.provider.transport.close()
+
+    async def get(self, path: str) -> Json:
+        """What the gateway answers to a GET, which is an object.
+
+        Raises:
+            RhetorError: it refused, or could not be reached.
+        """
+        headers = {} if self._token is None else {"authorization": f"Bearer {self._token}"}
+        response = await self.provider.transport.open(Call("GET", self.url + path, headers), Progress())
+        try:
+            body = await response.read(ANSWER_BYTES)
+        finally:
+            response.close()
+        if response.status != 200:
+            said = {name.lower(): value for name, value in response.headers.items()}
+            raise self.provider.refusal(response.status, said, body)
+        return fields.parse_object(body)
 
     def complain(self, error: RhetorError) -> None:
         """Say what went wrong, and what to do where that is known."""

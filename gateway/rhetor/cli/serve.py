@@ -117,7 +117,7 @@ async def _say_hello(app: App) -> None:
             await app.discovered.wait()
     print(f"\nRhetor listens on {app.url}\n")
     print("\n".join(lines_of(list(providers_found(app)))))
-    if not any(member.secret for member in app.members.values()):
+    if not any(member.secrets for member in app.members.values()):
         print("\nA vendor's key switches it on: OPENAI_API_KEY, ANTHROPIC_API_KEY, …; see `rhetor doctor`.")
     print(f"\nA first generation, through {app.url}/v1/chat/completions:\n\n  > {HELLO}\n  ", end="")
     remote = Remote(app.url, app.some_token())

@@ -10,12 +10,15 @@ from typing import Any
 
 from rhetor.config.sections import (
     NAME,
+    PAIR,
     PROVIDER_ID,
     SECTIONS,
+    WORD,
     Config,
     ProviderConfig,
     RouteConfig,
     RouteTimeouts,
+    TargetConfig,
 )
 from rhetor.providers.spec import AuthSpec, QuirkSpec
 from rhetor.telemetry.logs import Redactor
@@ -51,6 +54,8 @@ class ConfigError(Exception):
 _PATTERNS = {
     NAME: "must begin with a letter or digit, and go on with letters, digits and . _ : -",
     PROVIDER_ID: "must begin with a small letter, and go on with small letters, digits, _ and -",
+    WORD: "must be one word, without a slash",
+    PAIR: "must be a component and a task: ergon/code",
 }
 _SETTINGS = "must hold settings, each as `name: value`"
 _LIST = "must be a list: [one, another]"
@@ -108,6 +113,8 @@ def _settings_at(location: tuple[int | str, ...]) -> Iterable[str]:
             return QuirkSpec.model_fields
         case ("routes", _):
             return RouteConfig.model_fields
+        case ("routes", _, "targets", _):
+            return TargetConfig.model_fields
         case ("routes", _, "timeouts"):
             return RouteTimeouts.model_fields
         case (str(section),) if section in SECTIONS:
@@ -115,7 +122,7 @@ def _settings_at(location: tuple[int | str, ...]) -> Iterable[str]:
     return ()
 
 
-def suggestion(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+def suggestion(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     near = get_close_matches(name, known, n=1, cutoff=cutoff)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -132,7 +139,7 @@ def _shown(path: str, value: object) -> str | None:
         return "empty"
     if isinstance(value, dict | list):
         return "a list" if isinstance(value, list) else "settings"
-    secretive = re.search(r"\.(key|tokens|headers)\b", path) or re.fullmatch(r"providers\.[^.]+", path)
+    secretive = re.search(r"\.(keys?|tokens|headers)\b", path) or re.fullmatch(r"providers\.[^.]+", path)
     if secretive or "@" in str(value):
         return None
     return Redactor().text(repr(value))[:80]

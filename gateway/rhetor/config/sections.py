@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from rhetor.core.capability import Capability, Feature
 from rhetor.providers.spec import AuthSpec, QuirkSpec
+from rhetor.routing.catalog import Midstream, Strategy
 
 DEFAULT_PORT = 8003
 
@@ -65,6 +66,9 @@ CREDENTIAL_HEADERS = (
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
 PROVIDER_ID = r"^[a-z][a-z0-9_-]*$"
 
+WORD = r"^[^/\s]+$"
+PAIR = r"^[^/\s]+/[^/\s]+$"
+
 SecretRef = Annotated[
     str, AfterValidator(_reference), Field(json_schema_extra={"pattern": r"^(env|file):.+$"})
 ]
@@ -76,6 +80,9 @@ Origin = Annotated[str, AfterValidator(_origin)]
 Headers = Annotated[dict[str, str], AfterValidator(_no_credentials)]
 Name = Annotated[str, Field(pattern=NAME)]
 ProviderId = Annotated[str, Field(pattern=PROVIDER_ID)]
+Tag = Annotated[str, Field(pattern=NAME)]
+Word = Annotated[str, Field(pattern=WORD)]
+Pair = Annotated[str, Field(pattern=PAIR)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -101,7 +108,32 @@ class ServerConfig(Section):
     )
     max_body_mb: int = Field(32, ge=1, le=1024, description="Largest request body, in MiB.")
     max_frame_kb: int = Field(1024, ge=16, le=65_536, description="Largest WebSocket frame, in KiB.")
+    max_requests: int = Field(
+        5000,
+        ge=1,
+        le=100_000,
+        description="Generations at the same time, on all doors. Further ones get 503 with `Retry-After`.",
+    )
+    keepalive_s: Seconds = Field(
+        10.0,
+        description="How long a stream may be silent before a comment or ping keeps it alive, also before "
+        "anybody has answered. Shorter than what proxies in between wait.",
+    )
+    header_timeout_s: Seconds = Field(
+        30.0, description="How long a caller may take to send a request's head."
+    )
+    idle_timeout_s: Seconds = Field(
+        630.0,
+        description="How long a connection is kept without a request. Longer than a reverse proxy keeps it, "
+        "which else sends a request into a connection that closes.",
+    )
     shutdown_grace_s: Seconds = Field(30.0, description="How long trips may go on after SIGTERM, in seconds.")
+    detached_each_mb: int = Field(
+        16, ge=1, le=1024, description="The most that is kept of one recorded generation, in MiB."
+    )
+    detached_mb: int = Field(
+        256, ge=1, le=65_536, description="The most that is kept of all of them together, in MiB."
+    )
 
 
 class ProviderConfig(Section):
@@ -115,6 +147,11 @@ class ProviderConfig(Section):
     )
     key: SecretRef | None = Field(
         None, description="Reference to the key. Built-in rows know the vendor's variable."
+    )
+    keys: tuple[SecretRef, ...] = Field(
+        (),
+        description="References to further keys, beside `key`: each has limits of its own, and one that is "
+        "refused or at its limit is passed over for the next.",
     )
     name: str | None = Field(None, description="How people call it.")
     enabled: bool = Field(
@@ -133,7 +170,22 @@ class ProviderConfig(Section):
     )
     auth: AuthSpec | None = Field(None, description="How the key travels.")
     quirks: QuirkSpec | None = Field(None, description="Where the provider differs from its language.")
+    tags: frozenset[Tag] = Field(
+        frozenset(), description="Words that callers may demand in `requirements.tags`: a region, say."
+    )
+    on_leave: Literal["cancel", "drain"] | None = Field(
+        None,
+        description="When the caller leaves: `cancel` the call, or `drain` it within bounds, for providers "
+        "that bill it anyway and tell the usage only at the end.",
+    )
     max_connections: int = Field(1000, ge=1, le=10_000, description="Connections at the same time.")
+    max_waiting: int = Field(
+        1000,
+        ge=0,
+        le=100_000,
+        description="Calls that may wait for a connection, served in turn for each component. "
+        "Further ones go to the next target, or get 503.",
+    )
 
 
 class TimeoutsConfig(Section):
@@ -141,7 +193,10 @@ class TimeoutsConfig(Section):
 
     connect_s: Seconds = Field(5.0, description="DNS, TCP and TLS. Only the top-level section sets it.")
     first_event_s: Seconds = Field(
-        20.0, description="Until the first content, where another target could answer."
+        12.0, description="Until the first content of a stream, where another target could answer."
+    )
+    whole_s: Seconds = Field(
+        120.0, description="Until a reply that is not streamed is there, where another target could answer."
     )
     idle_s: Seconds = Field(20.0, description="Between two reads of a stream.")
     total_s: Seconds = Field(600.0, description="The whole trip, over all attempts.")
@@ -151,17 +206,74 @@ class RouteTimeouts(Section):
     """Like `timeouts`, for one route; what is left out is taken from there."""
 
     first_event_s: Seconds | None = Field(None, description="As there.")
+    whole_s: Seconds | None = Field(None, description="As there.")
     idle_s: Seconds | None = Field(None, description="As there.")
     total_s: Seconds | None = Field(None, description="As there.")
+
+
+class TargetConfig(Section):
+    """A target of a route, with what is said of it there."""
+
+    target: str = Field(description="`provider/model`.")
+    weight: int = Field(1, ge=1, le=1000, description="How often it is drawn, beside the others' weights.")
+
+
+def _said_of(target: object) -> object:
+    return {"target": target} if isinstance(target, str) else target
 
 
 class RouteConfig(Section):
     """A name callers use, and the targets behind it."""
 
-    targets: tuple[str, ...] = Field(
-        min_length=1, description="`provider/model`, in the order they are tried."
+    targets: tuple[
+        Annotated[TargetConfig, BeforeValidator(_said_of, json_schema_input_type=str | TargetConfig)], ...
+    ] = Field(
+        min_length=1,
+        description="`provider/model`, in the order they are tried; or `{target: provider/model, weight: 2}` "
+        "for the strategy `weighted`.",
+    )
+    strategy: Strategy = Field(
+        Strategy.PRIORITY,
+        description="Who is asked first: `priority` the first, `weighted` one that is drawn, `least_busy` "
+        "who has the fewest requests under way, `fastest` who speaks sooner, `cheapest` who asks the least "
+        "for a request of this size. The others are fallbacks.",
+    )
+    midstream: Midstream = Field(
+        Midstream.CONTINUE,
+        description="When a target fails after it has begun to speak: `continue` with the next one, tell the "
+        "caller of the `error`, or `hold` everything back until it is complete.",
+    )
+    retries: int = Field(2, ge=0, le=10, description="Attempts beyond one for each target.")
+    hedge: bool = Field(
+        False, description="Ask a second target when the first is later than it usually is; costs both."
+    )
+    detach_s: float = Field(
+        0.0,
+        ge=0,
+        le=86_400,
+        description="How long a generation goes on and is kept, in seconds, when its caller has left; "
+        "0 ends it.",
+    )
+    reroute_refused: bool = Field(
+        False, description="Ask the next target for what one refused as against its content policy."
     )
     timeouts: RouteTimeouts = Field(RouteTimeouts(), description="Differences from the top-level `timeouts`.")
+
+
+class RulesConfig(Section):
+    """Which route or model callers get who name none, by the component and the task that they give.
+
+    The first rule that fits counts, in this order.
+    """
+
+    component_task: dict[Pair, str] = Field(
+        default_factory=dict, description="By `component/task`, e.g. `ergon/code: fast`."
+    )
+    component: dict[Word, str] = Field(default_factory=dict, description="By component.")
+    task: dict[Word, str] = Field(
+        default_factory=dict, description="By task: `code`, `planning`, `reasoning`, `chat`, …"
+    )
+    default: str | None = Field(None, description="For all others who name no model.")
 
 
 class LogsConfig(Section):
@@ -190,6 +302,7 @@ class Config(Section):
     )
     routes: dict[Name, RouteConfig] = Field(default_factory=dict, description="By the name that callers use.")
     aliases: dict[Name, str] = Field(default_factory=dict, description="Another name for a route or model.")
+    rules: RulesConfig = RulesConfig()
     timeouts: TimeoutsConfig = TimeoutsConfig()
     discovery: DiscoveryConfig = DiscoveryConfig()
     logs: LogsConfig = LogsConfig()
@@ -197,6 +310,7 @@ class Config(Section):
 
 SECTIONS: Mapping[str, type[Section]] = {
     "server": ServerConfig,
+    "rules": RulesConfig,
     "timeouts": TimeoutsConfig,
     "discovery": DiscoveryConfig,
     "logs": LogsConfig,

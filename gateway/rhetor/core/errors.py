@@ -53,6 +53,7 @@ class Code(StrEnum):
     UPSTREAM_ERROR = "upstream_error"
     PROTOCOL = "protocol_error"
     TRUNCATED = "truncated"
+    DIVERGED = "diverged"
     CONNECT_FAILED = "connect_failed"
     CONNECTION_LOST = "connection_lost"
     CONNECT_TIMEOUT = "connect_timeout"
@@ -94,6 +95,7 @@ MEANING: Mapping[Code, Meaning] = {
     Code.UPSTREAM_ERROR: Meaning(502, Retry.SAME),
     Code.PROTOCOL: Meaning(502, Retry.NEXT),
     Code.TRUNCATED: Meaning(502, Retry.SAME),
+    Code.DIVERGED: Meaning(502, Retry.NEXT),
     Code.CONNECT_FAILED: Meaning(502, Retry.SAME),
     Code.CONNECTION_LOST: Meaning(502, Retry.SAME),
     Code.CONNECT_TIMEOUT: Meaning(504, Retry.NEXT),

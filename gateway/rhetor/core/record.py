@@ -15,6 +15,8 @@ class AttemptRecord:
     outcome: str
     """`ok`, or the code of the error."""
     ms: int
+    how: str = ""
+    """`continued` or `restarted`: it went on with another one's reply; `hedged`: it was asked early."""
 
 
 @value(kw_only=True)

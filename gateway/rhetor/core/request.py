@@ -153,6 +153,8 @@ class Request:
     """Who was authenticated, if anybody."""
     timeout_s: float | None = None
     """The caller's own limit for the whole trip; can only shorten the configured one."""
+    detach_s: float | None = None
+    """How long the reply is kept for a caller who was cut off; 0: not at all, None: as the route says."""
 
 
 def features_needed(request: Request) -> frozenset[Feature]:

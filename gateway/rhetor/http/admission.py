@@ -1,17 +1,23 @@
-"""Who comes in: Host and Origin against DNS rebinding and foreign pages, then the token."""
+"""Who comes in: Host and Origin against DNS rebinding and foreign pages, then the token; and how many."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from rhetor.core.errors import BadRequest, Code
-from rhetor.http.house import PRINCIPAL, Gatekeeping
+from rhetor.core.errors import BadRequest, Code, RhetorError
+from rhetor.http.house import PRINCIPAL, Gatekeeping, House
 
+CLOSING = "the gateway is shutting down"
+ROOM_IN_S = (
+    1.0  # what is told to callers for whom there is no room; trips mostly take longer, but they are many
+)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([^\s\[\]:@/]+))(?::\d*)?")
 
@@ -27,6 +33,21 @@ def admit(request: web.Request, rules: Gatekeeping, public: bool) -> None:
     if public or not rules.tokens:
         return
     request[PRINCIPAL] = _principal(request, rules)
+
+
+def enter(house: House) -> asyncio.Task[Any]:
+    """Let the current task generate, if there is room; it is in `house.requests` until it is taken out.
+
+    Raises:
+        RhetorError: pool_full, with the time after which to come again.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    if max(len(house.requests), house.pipeline.in_flight) >= house.max_requests:
+        full = f"the gateway has {house.max_requests} requests under way; see server.max_requests"
+        raise RhetorError(full, Code.POOL_FULL, retry_after_s=ROOM_IN_S)
+    house.requests.add(task)
+    return task
 
 
 def digest(token: str) -> bytes:

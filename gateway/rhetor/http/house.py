@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
 from rhetor.core.clock import Clock
+from rhetor.pipeline.detached import Recordings
 from rhetor.pipeline.trip import Pipeline
 from rhetor.routing.catalog import Catalog
 from rhetor.store.base import Ledger
@@ -30,6 +33,7 @@ class Gatekeeping:
 @dataclass(slots=True, kw_only=True)
 class House:
     pipeline: Pipeline
+    recordings: Recordings
     books: Ledger
     metrics: Metrics
     clock: Clock
@@ -37,12 +41,22 @@ class House:
     port: int
     max_body_bytes: int
     max_frame_bytes: int
+    max_requests: int
+    """Generations that may be under way at the same time, on all doors."""
+    keepalive_s: float
+    """How long a stream may be silent before it says that it is still there."""
+    header_timeout_s: float
+    """How long the head of a request may take, on a new connection from its beginning."""
+    idle_timeout_s: float
+    """How long a connection may be kept without a request."""
     reload: Callable[[], Awaitable[None]]
     """Read the configuration again; raises what is wrong with it."""
     began_s: float = 0.0
     """When the house opened, on the monotonic clock."""
     closing: bool = False
     """No new trips: the house is about to stop."""
+    requests: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Those that generate for callers, over HTTP and over WebSocket."""
     websockets: set[web.WebSocketResponse] = field(default_factory=set)
 
     @property

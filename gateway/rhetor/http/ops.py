@@ -13,14 +13,18 @@ from rhetor.core.capability import Capability
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code
 from rhetor.core.record import TripRecord
-from rhetor.core.request import Chat, Request
+from rhetor.core.request import Chat, Request, Wanted
 from rhetor.http.house import HOUSE, House
-from rhetor.routing.plan import Candidate
+from rhetor.routing.decision import explained
 from rhetor.telemetry.metrics import CONTENT_TYPE
+from rhetor.wire.wanted import KEY as REQUIREMENTS
+from rhetor.wire.wanted import KNOWN as DEMANDS
+from rhetor.wire.wanted import read_wanted
 
 COMPONENT = "rhetor"
 LATEST_TRIPS = 50
 CLIENT_SCRIPT = "tekton-llm-client.js"
+EXPLAINED_BY = ("model", "capability", "component", "task", *DEMANDS)
 PAGE_PARTS = {"console.js": "text/javascript", "snippets.js": "text/javascript", "console.css": "text/css"}
 
 
@@ -79,22 +83,43 @@ async def trips(http: web.Request) -> web.Response:
 
 async def explain(http: web.Request) -> web.Response:
     """Which targets a chat with `?model=…` would try, in order, and why the others are left out."""
+    query = http.query
     try:
-        capability = Capability(http.query.get("capability", Capability.CHAT))
+        capability = Capability(query.get("capability", Capability.CHAT))
     except ValueError:
         known = ", ".join(Capability)
         raise BadRequest(f"no such capability; there are {known}", param="capability") from None
     request = Request(
-        id="explain", capability=capability, model=http.query.get("model", ""), input=Chat(messages=())
+        id="explain",
+        capability=capability,
+        model=query.get("model", ""),
+        input=Chat(messages=()),
+        component=query.get("component"),
+        task=query.get("task"),
+        wanted=_demands(query),
     )
-    planned = http.app[HOUSE].pipeline.explain(request)
-    return _json(
-        {
-            "route": planned.route.name,
-            "targets": [_candidate(c) for c in planned.candidates],
-            "left_out": [_candidate(c) for c in planned.left_out],
-        }
-    )
+    return _json(explained(http.app[HOUSE].pipeline.explain(request)))
+
+
+def _demands(query: Mapping[str, str]) -> Wanted | None:
+    """What the parameters demand: lists with commas between, the rest as in a body."""
+    said: dict[str, JsonValue] = {name: query[name] for name in ("prefer", "region") if name in query}
+    for name in ("capabilities", "tags"):
+        if name in query:
+            said[name] = [word.strip() for word in query[name].split(",")]
+    if "max_cost" in query:
+        try:
+            said["max_cost"] = float(query["max_cost"])
+        except ValueError:
+            raise BadRequest("max_cost must be a number of dollars", param="max_cost") from None
+    return read_wanted({REQUIREMENTS: said}) if said else None
+
+
+async def targets(http: web.Request) -> web.Response:
+    """How every target that was asked is doing: breaker, requests under way, speed, windows, refused keys."""
+    house = http.app[HOUSE]
+    rows: list[JsonValue] = [*house.pipeline.health.snapshot(house.clock.monotonic_s())]
+    return _json({"targets": rows})
 
 
 async def reload(http: web.Request) -> web.Response:
@@ -147,8 +172,11 @@ def _refresh(house: House) -> None:
     metrics.set("rhetor_build_info", __version__, value=1)
     metrics.forget("rhetor_models")
     metrics.forget("rhetor_provider_up")
+    metrics.forget("rhetor_breaker_open")
+    open_breakers = house.pipeline.health.open_breakers()
     for facts in catalog.providers.values():
         metrics.set("rhetor_provider_up", facts.id, value=1 if facts.available else 0)
+        metrics.set("rhetor_breaker_open", facts.id, value=open_breakers[facts.id])
     for offer in catalog.offers.values():
         metrics.add("rhetor_models", offer.provider)
 
@@ -174,10 +202,6 @@ def _trip(record: TripRecord) -> JsonValue:
         "component": record.component,
         "principal": record.principal,
     }
-
-
-def _candidate(candidate: Candidate) -> JsonValue:
-    return {"target": candidate.target.name, "reason": candidate.reason}
 
 
 def _json(value: Mapping[str, JsonValue], status: int = 200) -> web.Response:

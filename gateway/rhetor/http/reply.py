@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 
 from aiohttp import web
 
+from rhetor import tasks
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.events import Failed
 from rhetor.core.request import Request
+from rhetor.http.admission import CLOSING, enter
 from rhetor.http.house import HOUSE, PRINCIPAL
-from rhetor.pipeline.trip import Trip
-from rhetor.wire.base import JSON_TYPE, Chunk, Door, Renderer, ReplyInfo, Wire
+from rhetor.http.recorded import REPLAY_HEADER, begin
+from rhetor.http.stream import CallerLeft, EventStream, write_whole
+from rhetor.pipeline.recording import Follower, Telling
+from rhetor.wire.base import JSON_TYPE, STREAM_TYPE, Chunk, Door, Renderer, ReplyInfo, Wire
+from rhetor.wire.tekton.ask import COMPONENT_HEADER
 
 PASSED_ON = frozenset(
     {
@@ -36,11 +42,9 @@ PASSED_ON = frozenset(
 
 NAME_LIMIT = 1_000  # characters; what callers ask for is kept in the books, and repeated in headers and logs
 BODY_S = 120.0  # a body of the largest size arrives in time over a line of 2 Mbit/s
+MOST_FALLBACKS = 16  # each may take a share of the total time; nobody waits for more
+BREAK_OFF_S = 5.0  # for the caller to take the last words of a reply that failed
 HEADER_LIMIT = 2_000  # characters; no proxy refuses so much
-
-
-class CallerLeft(ConnectionError):
-    """The caller closed the connection while we wrote."""
 
 
 async def read_body(http: web.Request) -> bytes:
@@ -61,6 +65,10 @@ async def read_body(http: web.Request) -> bytes:
         raise BadRequest(f"the body did not arrive within {BODY_S:g} s", status=408) from None
     except web.RequestPayloadError as error:
         raise BadRequest(f"the body cannot be read: {' '.join(str(error).split())}") from error
+
+
+UNTRIED = frozenset({Code.POOL_FULL, Code.SHUTTING_DOWN})
+"""Nobody was asked, or not to the end: the caller may well try again."""
 
 
 class CallerHeaders(Mapping[str, str]):
@@ -84,10 +92,25 @@ class CallerHeaders(Mapping[str, str]):
         return len(self._given)
 
 
-async def generate(http: web.Request, wire: Wire, door: Door, name: str) -> web.StreamResponse:
-    """Parse the body, make the trip, and answer in the caller's language, whole or streamed."""
-    request = door.parse(await read_body(http), CallerHeaders(http))
-    return await answer(http, wire, door, request, name)
+async def generate(
+    http: web.Request, wire: Wire, door: Door, name: str, stream: bool | None = None
+) -> web.StreamResponse:
+    """Parse the body, make the trip, and answer in the caller's language, whole or streamed.
+
+    Args:
+        stream: set where the path decides, whatever the body says.
+    """
+    house = http.app[HOUSE]
+    task = enter(house)
+    try:
+        request = door.parse(await read_body(http), CallerHeaders(http))
+        if stream is not None:
+            request.stream = stream
+        return await answer(http, wire, door, request, name)
+    except asyncio.CancelledError as cancelled:
+        raise tasks.survive(cancelled) from None
+    finally:
+        house.requests.discard(task)
 
 
 async def answer(
@@ -96,22 +119,39 @@ async def answer(
     """Make the trip for a parsed request and answer with its reply."""
     house = http.app[HOUSE]
     if house.closing:
-        raise BadRequest("the gateway is shutting down", Code.SHUTTING_DOWN)
-    if len(request.model) > NAME_LIMIT:
-        raise BadRequest(f"model: at most {NAME_LIMIT} characters, got {len(request.model)}", param="model")
+        raise RhetorError(CLOSING, Code.SHUTTING_DOWN)
+    if request.component is None:
+        request.component = CallerHeaders(http).get(COMPONENT_HEADER) or None
+    _refuse_excess(request)
     request.principal = http.get(PRINCIPAL)
-    trip = house.pipeline.trip(request, name)
+    trip, door = begin(http, wire, door, request, name)
     try:
+        if request.stream:
+            return await _stream(
+                http, trip, trip, lambda: door.renderer(request, reply_info(trip)), door.keepalive
+            )
         async with trip:
-            renderer = door.renderer(request, reply_info(trip))
-            if request.stream:
-                return await _stream(http, trip, renderer)
-            return await _whole(trip, renderer)
-    except RhetorError as error:
-        return refusal(wire, error, request.id, trip.meta)
+            return await _whole(http, trip, door.renderer(request, reply_info(trip)))
+    except (RhetorError, asyncio.CancelledError) as error:
+        return refusal(wire, _cause(error), request.id, trip.meta)
 
 
-def reply_info(trip: Trip) -> ReplyInfo:
+def _refuse_excess(request: Request) -> None:
+    for field, name in (("model", request.model), (COMPONENT_HEADER, request.component or "")):
+        if len(name) > NAME_LIMIT:
+            raise BadRequest(f"{field}: at most {NAME_LIMIT} characters, got {len(name)}", param=field)
+    if len(request.fallbacks) > MOST_FALLBACKS:
+        raise BadRequest(
+            f"fallbacks: at most {MOST_FALLBACKS}, got {len(request.fallbacks)}", param="fallbacks"
+        )
+
+
+def _cause(error: RhetorError | asyncio.CancelledError) -> RhetorError:
+    """What to tell the caller; whoever is cancelled without a reason tells nothing more."""
+    return error if isinstance(error, RhetorError) else tasks.survive(error)
+
+
+def reply_info(trip: Telling) -> ReplyInfo:
     """What a renderer may tell of a trip; who answers is empty until somebody does."""
     target = trip.served_by
     return ReplyInfo(
@@ -124,9 +164,11 @@ def reply_info(trip: Trip) -> ReplyInfo:
     )
 
 
-def bytes_of(trip: Trip, renderer: Renderer, chunk: Chunk) -> bytes:
+def bytes_of(trip: Telling, renderer: Renderer, chunk: Chunk) -> bytes:
     """A chunk in the caller's language: the provider's own frames where both speak the same."""
     if not trip.verbatim:
+        if chunk.before:
+            renderer.render(chunk.before)  # in the provider's own frames the caller has it already
         return renderer.render(chunk.events)
     # Without a frame it is a failure that we noticed, or an ending that the provider did not spell out.
     return chunk.raw or renderer.render([event for event in chunk.events if isinstance(event, Failed)])
@@ -138,8 +180,10 @@ def refusal(
     """An error in the caller's language."""
     headers = {"x-request-id": request_id, "request-id": request_id}
     if meta is not None:
-        # The gateway has asked every target once: an SDK that repeats would ask them all again.
-        headers |= {"x-should-retry": "false", **_meta_headers(meta)}
+        headers |= _meta_headers(meta)
+        if error.code not in UNTRIED:
+            # The gateway has asked every target: an SDK that repeats would ask them all again.
+            headers["x-should-retry"] = "false"
     if error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, round(error.retry_after_s)))
     if error.code is Code.UNAUTHENTICATED:
@@ -148,57 +192,88 @@ def refusal(
     return web.Response(status=wire.error_status(error), body=body, content_type=JSON_TYPE, headers=headers)
 
 
-async def _stream(http: web.Request, trip: Trip, renderer: Renderer) -> web.StreamResponse:
-    headers = _reply_headers(trip)
-    headers["content-type"] = renderer.content_type
-    headers["cache-control"] = "no-cache"
-    headers["x-accel-buffering"] = "no"
-    response = web.StreamResponse(headers=headers)
+async def stream(
+    http: web.Request, trip: Telling, renderer: Renderer, keepalive: bytes = b""
+) -> web.StreamResponse:
+    """The reply of a trip that was entered, as it comes.
+
+    Args:
+        keepalive: see `EventStream`.
+
+    Raises:
+        RhetorError: before anything was written.
+    """
+    return await _stream(http, trip, nullcontext(), lambda: renderer, keepalive)
+
+
+async def _stream(
+    http: web.Request,
+    trip: Telling,
+    entered: AbstractAsyncContextManager[object],
+    voice: Callable[[], Renderer],
+    keepalive: bytes,
+) -> web.StreamResponse:
+    renderer: Renderer | None = None
+
+    def head() -> dict[str, str]:
+        headers = _reply_headers(trip)
+        headers["content-type"] = renderer.content_type if renderer is not None else STREAM_TYPE
+        headers["cache-control"] = "no-cache"
+        headers["x-accel-buffering"] = "no"
+        return headers
+
+    out = EventStream(http, head, keepalive, http.app[HOUSE].keepalive_s)
     try:
-        async for chunk in trip.chunks():
-            if data := bytes_of(trip, renderer, chunk):
-                await _write(http, response, data)
-        await _write_eof(http, response)
+        async with entered:
+            renderer = voice()
+            async for chunk in trip.chunks():
+                if (data := bytes_of(trip, renderer, chunk)) and out.send(data):
+                    await out.catch_up()
+            return await out.end()
+    except (RhetorError, asyncio.CancelledError) as error:
+        cause = _cause(error)
+        if not out.begun:
+            raise cause from None
+        return await _break_off(out, renderer or voice(), cause)
     except CallerLeft:
         raise
     except Exception:
         # Too late for a status: what was written must not look whole, nor a second reply follow in it.
-        if response.prepared and http.transport is not None:
-            http.transport.abort()
+        out.abort()
         raise
-    return response
+    finally:
+        out.close()
 
 
-async def _write(http: web.Request, response: web.StreamResponse, data: bytes) -> None:
-    try:
-        if not response.prepared:
-            await response.prepare(http)
-        await response.write(data)
-    except ConnectionError:
-        raise CallerLeft from None
+async def _break_off(out: EventStream, renderer: Renderer, error: RhetorError) -> web.StreamResponse:
+    """Too late for a status: end the stream with the door's own error, if the caller still reads."""
+    if out.takes_more:
+        out.send(renderer.render([Failed(error)]))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BREAK_OFF_S):
+                return await out.end()
+    out.abort()
+    raise CallerLeft
 
 
-async def _write_eof(http: web.Request, response: web.StreamResponse) -> None:
-    try:
-        if not response.prepared:
-            await response.prepare(http)
-        await response.write_eof()
-    except ConnectionError:
-        raise CallerLeft from None
-
-
-async def _whole(trip: Trip, renderer: Renderer) -> web.Response:
+async def _whole(http: web.Request, trip: Telling, renderer: Renderer) -> web.Response:
     pieces = [bytes_of(trip, renderer, chunk) async for chunk in trip.chunks()]
     headers = _reply_headers(trip)
     headers["content-type"] = renderer.content_type
     if trip.meta.get("cost_micros") is not None:
         headers["x-rhetor-cost-micros"] = str(trip.meta["cost_micros"])
-    return web.Response(body=b"".join(pieces), headers=headers)
+    body = b"".join(pieces)
+    response = web.Response(body=body, headers=headers)
+    await write_whole(http, response, len(body))  # while the trip goes on: a stop waits for slow callers too
+    return response
 
 
-def _reply_headers(trip: Trip) -> dict[str, str]:
+def _reply_headers(trip: Telling) -> dict[str, str]:
     headers = {"x-request-id": trip.request.id, "request-id": trip.request.id, **_meta_headers(trip.meta)}
-    if trip.verbatim:
+    if isinstance(trip, Follower):
+        if trip.replayed:
+            headers[REPLAY_HEADER] = "true"
+    elif trip.verbatim:
         given = trip.answer.response.headers
         headers |= {name: header_safe(given[name]) for name in given if name in PASSED_ON}
     return headers

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 
 import orjson
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from rhetor import __version__
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.ids import new_id
-from rhetor.http import anthropic, models, openai, ops, tekton
+from rhetor.http import anthropic, generations, models, openai, ops, tekton
 from rhetor.http.admission import admit, allowed_origin
 from rhetor.http.house import HOUSE, House
 from rhetor.http.openapi import discovery, openapi
-from rhetor.http.reply import CallerLeft, header_safe, refusal
+from rhetor.http.reply import header_safe, refusal
 from rhetor.http.served import Handler, Served
 from rhetor.http.socket import websocket
+from rhetor.http.stream import CallerLeft
 from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.base import Wire
 from rhetor.wire.openai import OPENAI
 from rhetor.wire.tekton import TEKTON
 
 log = logging.getLogger(__name__)
+
+SERVER = f"rhetor/{__version__}"
 
 TEKTON_PREFIXES = ("", "/api/llm")
 """Browser callers keep a prefix that Python callers drop; both must arrive."""
@@ -44,7 +50,8 @@ def table() -> list[Served]:
         Served("ops", "GET", "/ready", ops.ready, TEKTON, public=True),
         Served("ops", "GET", "/metrics", ops.metrics, TEKTON, query=("format",)),
         Served("ops", "GET", "/api/v1/trips", ops.trips, TEKTON, query=("limit",)),
-        Served("ops", "GET", "/api/v1/routes/explain", ops.explain, TEKTON, query=("model", "capability")),
+        Served("ops", "GET", "/api/v1/routes/explain", ops.explain, TEKTON, query=ops.EXPLAINED_BY),
+        Served("ops", "GET", "/api/v1/health/targets", ops.targets, TEKTON),
         Served("ops", "POST", "/api/v1/reload", ops.reload, TEKTON, takes_body=False),
         Served("openai", "POST", "/v1/chat/completions", openai.chat_completions, OPENAI),
         Served("openai", "POST", "/v1/embeddings", openai.embeddings, OPENAI),
@@ -52,6 +59,16 @@ def table() -> list[Served]:
         Served("models", "GET", "/v1/models/{model:.+}", models.model, OPENAI),
         Served("anthropic", "POST", "/v1/messages", anthropic.messages, ANTHROPIC),
         Served("anthropic", "POST", "/v1/messages/count_tokens", anthropic.count_tokens, ANTHROPIC),
+        Served("generations", "GET", "/v1/generations/{id}", generations.generation, TEKTON),
+        Served("generations", "DELETE", "/v1/generations/{id}", generations.cancel, TEKTON),
+        Served(
+            "generations",
+            "GET",
+            "/v1/generations/{id}/events",
+            generations.events,
+            TEKTON,
+            query=generations.QUERY,
+        ),
     ]
     for prefix in TEKTON_PREFIXES:
         served += [
@@ -79,8 +96,7 @@ def application(house: House) -> web.Application:
     """The application that serves the table."""
     app = web.Application(client_max_size=house.max_body_bytes)
     app[HOUSE] = house
-    app.on_response_prepare.append(_let_pages_read)
-    logging.getLogger("aiohttp.server").addFilter(_is_ours)
+    app.on_response_prepare.append(_complete_head)
     for entry in table():
         handler = guarded(entry.handler, _language_of(entry), entry.public, house)
         app.router.add_route(entry.method, entry.path, handler)
@@ -89,6 +105,74 @@ def application(house: House) -> web.Application:
     app.router.add_route("OPTIONS", ELSEWHERE, guarded(_preflight, _language_of_path, True, house))
     app.router.add_route("*", ELSEWHERE, guarded(_unserved, _language_of_path, False, house))
     return app
+
+
+class Connection(web.RequestHandler):
+    """A caller's connection: aiohttp's, with patience for heads, and our words for what is no HTTP."""
+
+    __slots__ = ("_head_timeout_s", "_head_timer")
+
+    def __init__(self, server: web.Server, house: House) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=house.idle_timeout_s,
+            access_log=None,  # type: ignore[arg-type]  # as aiohttp's own runner switches it off
+        )
+        self._head_timeout_s = house.header_timeout_s
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._waits_for_head:
+            if self._head_timer is None:  # the beginning of a head on a connection that was kept
+                self._await_head()
+        elif self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What answers where no handler can: nothing says in which language, so it is a plain sentence."""
+        if isinstance(exc, HttpProcessingError):
+            log.debug("not HTTP", extra={"error": type(exc).__name__})
+            text = (
+                f"{status} Bad Request: not HTTP/1.1, or a header of more than {self.max_field_size} bytes\n"
+            )
+        else:
+            log.error("request failed beside its handler", exc_info=exc)
+            text = f"{status} {HTTPStatus(status).phrase}\n"
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of another reply is written already")
+        response = web.Response(status=status, text=text, headers={"server": SERVER})
+        response.force_close()
+        return response
+
+    @property
+    def _waits_for_head(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
+
+    def _await_head(self) -> None:
+        self._head_timer = self._loop.call_later(self._head_timeout_s, self._give_up)
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if self._waits_for_head:
+            self.force_close()
 
 
 def guarded(handler: Handler, language: Language, public: bool, house: House) -> Handler:
@@ -133,17 +217,12 @@ def _leave_body(http: web.Request, response: web.StreamResponse) -> None:
         response.force_close()
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Who sends what is no HTTP is told so; the log wants neither a traceback of it nor its bytes."""
-    error = record.exc_info[1] if record.exc_info else None
-    if not isinstance(error, HttpProcessingError):
-        return True
-    log.debug("not HTTP", extra={"error": type(error).__name__})
-    return False
+async def _complete_head(http: web.Request, response: web.StreamResponse) -> None:
+    """Say who answers, and tell a browser that the page may read this reply, also when it is a refusal.
 
-
-async def _let_pages_read(http: web.Request, response: web.StreamResponse) -> None:
-    """Tell the browser that the page may read this reply, whole or streamed, also when it is a refusal."""
+    It must not wait for anything: `EventStream` writes heads where nothing can.
+    """
+    response.headers["server"] = SERVER
     if "Origin" in http.headers and (origin := allowed_origin(http, http.app[HOUSE].gatekeeping)) is not None:
         response.headers["access-control-allow-origin"] = origin
         response.headers["access-control-expose-headers"] = "*"
@@ -172,7 +251,7 @@ async def _preflight(http: web.Request) -> web.Response:
         raise BadRequest("pages of this Origin may not call; see server.allowed_origins", Code.FORBIDDEN)
     asked = http.headers.get("Access-Control-Request-Headers", "")
     headers = {
-        "access-control-allow-methods": "GET, POST, OPTIONS",
+        "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
         "access-control-allow-headers": header_safe(asked) or "authorization, content-type",
         "access-control-max-age": str(PREFLIGHT_S),
     }

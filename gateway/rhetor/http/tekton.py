@@ -8,7 +8,7 @@ from aiohttp import web
 from rhetor.core.capability import Capability
 from rhetor.core.errors import BadRequest
 from rhetor.http.house import HOUSE
-from rhetor.http.reply import CallerHeaders, answer, read_body
+from rhetor.http.reply import generate
 from rhetor.routing.catalog import Catalog, Offer, ProviderFacts
 from rhetor.wire.tekton import TEKTON
 from rhetor.wire.tekton.ask import OURSELVES
@@ -19,12 +19,12 @@ NAME = "tekton"
 
 async def chat(http: web.Request) -> web.StreamResponse:
     """Continue a conversation and answer in one piece (Tekton)."""
-    return await _generate(http, stream=False)
+    return await generate(http, TEKTON, TEKTON.doors[Capability.CHAT], NAME, stream=False)
 
 
 async def chat_stream(http: web.Request) -> web.StreamResponse:
     """Continue a conversation as server-sent events that end with `[DONE]` (Tekton)."""
-    return await _generate(http, stream=True)
+    return await generate(http, TEKTON, TEKTON.doors[Capability.CHAT], NAME, stream=True)
 
 
 async def providers(http: web.Request) -> web.Response:
@@ -60,13 +60,6 @@ def _default(catalog: Catalog) -> tuple[str, str]:
         return OURSELVES[0], route.name
     target = route.targets[0]
     return target.provider, target.model
-
-
-async def _generate(http: web.Request, stream: bool) -> web.StreamResponse:
-    door = TEKTON.doors[Capability.CHAT]
-    request = door.parse(await read_body(http), CallerHeaders(http))
-    request.stream = stream  # the path decides; the body says the same
-    return await answer(http, TEKTON, door, request, NAME)
 
 
 def _provider(facts: ProviderFacts, models: tuple[ListedModel, ...]) -> ListedProvider:

@@ -1,15 +1,17 @@
 """Attempts: targets are asked one after the other until one has spoken.
 
 Until the first content event nobody is committed, so a target that fails
-before it costs the caller nothing. What happens after that event is the
-reply's affair.
+before it costs the caller nothing. When a reply breaks off later, `rescue`
+asks for the rest of it. Who is asked next, and when, `routing.retry` decides.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from rhetor.core.call import Deadlines
 from rhetor.core.clock import Clock
@@ -17,14 +19,21 @@ from rhetor.core.errors import Code, Retry, RhetorError, UpstreamError
 from rhetor.core.events import SILENT, Event, Failed
 from rhetor.core.record import AttemptRecord
 from rhetor.core.request import Request
+from rhetor.pipeline.continuation import Continuation, Prefilled, Restarted
+from rhetor.pipeline.heard import Heard
+from rhetor.pipeline.hedge import earliest
 from rhetor.pipeline.patience import Patience
 from rhetor.pipeline.watch import Watch
 from rhetor.providers.provider import Prepared, Provider
 from rhetor.providers.registry import Snapshot
-from rhetor.routing.catalog import Target
-from rhetor.routing.plan import Plan
+from rhetor.routing.catalog import Midstream, Target
+from rhetor.routing.health import Health
+from rhetor.routing.plan import Candidate, Plan
+from rhetor.routing.retry import Step, Tried, next_step
 from rhetor.transport.base import Phase, Progress, Response
 from rhetor.wire.base import Chunk, Decoder
+
+log = logging.getLogger(__name__)
 
 ERROR_BODY_BYTES = 64 * 1024  # an error page longer than this says nothing more
 
@@ -32,21 +41,40 @@ _OUT_OF_TIME = {
     Phase.QUEUED: Code.POOL_FULL,
     Phase.CONNECTING: Code.CONNECT_TIMEOUT,
 }
+_REFUSES_BEGINNINGS = frozenset({Code.INVALID_REQUEST, Code.UNSUPPORTED})
+
+
+@dataclass(slots=True)
+class Way:
+    """One way to ask a target: as the caller did, or for the rest of a reply that broke off."""
+
+    request: Request
+    how: str = ""
+    """In the attempt's record; empty for the usual way."""
+    continuation: Continuation | None = None
 
 
 @dataclass(slots=True)
 class Answer:
     """A target that has spoken: what it said so far, and how to hear the rest."""
 
-    target: Target
+    candidate: Candidate
     provider: Provider
     prepared: Prepared
     response: Response
     decoder: Decoder
     reader: AsyncIterator[bytes]
+    continuation: Continuation | None = None
+    """How its reply becomes the rest of another one."""
     said: list[Chunk] = field(default_factory=list)
     complete: bool = False
     """The upstream has ended; there is no rest."""
+    entry: int = 0
+    """Its place in the log."""
+
+    @property
+    def target(self) -> Target:
+        return self.candidate.target
 
     def hear(self, chunk: Chunk) -> bool:
         """Keep what was said; whether it commits the gateway to this target.
@@ -58,106 +86,269 @@ class Answer:
             self.said.append(chunk)
         return _spoken(chunk.events)
 
+    async def next(self, watch: Watch) -> Chunk:
+        """What the next read becomes; `complete` when it was the last.
+
+        Raises:
+            UpstreamError: nothing came in time, or the connection was lost.
+        """
+        watch.start()
+        try:
+            data = await anext(self.reader, b"")
+        except UpstreamError as error:
+            if watch.expired is not None:
+                raise watch.expired from error
+            raise
+        finally:
+            watch.stop()
+        if data:
+            return self.decoder.feed(data)
+        self.complete = True
+        return self.decoder.close()
+
 
 class Attempts:
     """The attempts of one trip, and their log."""
 
-    def __init__(self, request: Request, plan: Plan, snapshot: Snapshot, clock: Clock) -> None:
+    def __init__(
+        self, request: Request, plan: Plan, snapshot: Snapshot, health: Health, clock: Clock
+    ) -> None:
         self._request = request
         self._plan = plan
         self._snapshot = snapshot
+        self._health = health
         self._clock = clock
         self._loop = asyncio.get_running_loop()
+        self._tried: list[Tried] = []
+        self._failures: list[RhetorError] = []
         self.deadlines = _deadlines(plan.route.deadlines, request.timeout_s)
+        self._ends_s = clock.monotonic_s() + self.deadlines.total_s
         self.log: list[AttemptRecord] = []
 
     async def open(self) -> Answer:
-        """The first target that speaks. The caller closes `answer.response`.
+        """The first target that speaks. Whoever called settles the answer and closes its response.
 
         Raises:
             RhetorError: nobody spoke: the first failure, or the one that shows the request itself
                 to be at fault; its message names all.
         """
-        deadlines = self.deadlines
-        ends_s = self._clock.monotonic_s() + deadlines.total_s
-        failures: list[RhetorError] = []
-        targets = self._plan.targets
-        for n, target in enumerate(targets):
-            left_s = ends_s - self._clock.monotonic_s()
-            if left_s <= 0:
-                failures.append(UpstreamError("no time is left", Code.TOTAL_TIMEOUT))
-                break
-            began_s = self._clock.monotonic_s()
-            try:
-                answer = await self._ask(target, self._patience_s(left_s, len(targets) - n))
-            except RhetorError as error:
-                if isinstance(error, UpstreamError):
-                    error.origin = error.origin or target.provider
-                failures.append(error)
-                self._record(target, error.code, began_s)
-                if error.retry is Retry.NEVER:
-                    failures = [error]
-                    break
-            except BaseException as error:
-                cancelled = isinstance(error, asyncio.CancelledError)
-                self._record(target, Code.CANCELLED if cancelled else Code.INTERNAL, began_s)
-                raise
-            else:
-                self._record(target, "ok", began_s)
+        if self._plan.route.hedge and len(self._plan.candidates) > 1:
+            answer = await self._hedge(*self._plan.candidates[:2])
+            if answer is not None:
                 return answer
-        raise _final(failures, self.log)
+        return await self._until_spoken(None)
 
-    def watch(self, answer: Answer, passed_s: float) -> Watch:
-        """The clock over the rest of an answer, when so much of the trip's time has passed."""
-        left_s = self.deadlines.total_s - passed_s
+    async def rescue(self, heard: Heard) -> Answer:
+        """A target that can say the rest of a reply, of which the caller has heard so much.
+
+        Raises:
+            RhetorError: there is none; the first failure.
+        """
+        return await self._until_spoken(heard)
+
+    def verdict(self, spoken: bool) -> RhetorError:
+        """What to tell the caller when nobody is left: the first cause, with every attempt named."""
+        return _final(self._failures, self.log, spoken)
+
+    def can_go_on(self) -> bool:
+        """Whether there is anybody left to ask."""
+        now_s = self._clock.monotonic_s()
+        left_s = self._ends_s - now_s
+        return left_s > 0 and next_step(self._plan, self._tried, self._health, now_s, left_s) is not None
+
+    def watch(self, answer: Answer) -> Watch:
+        """The clock over the rest of an answer."""
+        left_s = self._ends_s - self._clock.monotonic_s()
         return Watch(self._loop, answer.response, self.deadlines.idle_s, left_s)
 
-    def settle(self, outcome: str) -> None:
-        """Correct the last attempt's outcome: it had spoken, and then failed."""
-        last = self.log[-1]
-        self.log[-1] = AttemptRecord(last.target, outcome, last.ms)
+    def settle(self, answer: Answer, error: RhetorError | None, outcome: str) -> None:
+        """An answer has ended: whole, with an error, or left by the caller."""
+        failed = None if outcome == "ok" else error.code if error is not None else Code.CANCELLED
+        after_s = error.retry_after_s if error is not None else None
+        self._health.ended(answer.candidate, failed, self._clock.monotonic_s(), after_s)
+        if failed is None and self._plan.prefix is not None:
+            self._health.served(self._plan.prefix, answer.target)
+        if outcome != "ok":
+            self.log[answer.entry] = replace(self.log[answer.entry], outcome=outcome)
+        if error is not None:
+            self._fail(answer.candidate, error, spoke=True)
 
-    def _patience_s(self, left_s: float, targets_left: int) -> float:
-        """How long one target may stay silent: a share of the rest, less where a first event is due."""
-        share_s = left_s / targets_left
-        if self._request.stream and targets_left > 1:
-            return min(self.deadlines.first_event_s, share_s)
-        return share_s
+    async def _until_spoken(self, heard: Heard | None) -> Answer:
+        while (step := self._step()) is not None:
+            if step.wait_s > 0:
+                await asyncio.sleep(step.wait_s)
+            self._count(step.candidate.target, step.again)
+            answer = await self._try(step.candidate, self._ways(step.candidate, heard))
+            if answer is not None:
+                return answer
+        raise self.verdict(spoken=heard is not None)
 
-    async def _ask(self, target: Target, patience_s: float) -> Answer:
+    def _step(self) -> Step | None:
+        now_s = self._clock.monotonic_s()
+        left_s = self._ends_s - now_s
+        if left_s <= 0:
+            self._failures.append(UpstreamError("no time is left", Code.TOTAL_TIMEOUT))
+            return None
+        step = next_step(self._plan, self._tried, self._health, now_s, left_s)
+        if step is None and not self._tried:
+            self._failures.append(self._all_cooling(now_s))
+        return step
+
+    def _all_cooling(self, now_s: float) -> UpstreamError:
+        """Nobody may be asked for longer than a caller should wait."""
+        waits = [self._health.cooling_s(candidate.domain, now_s) for candidate in self._plan.candidates]
+        message = "every target has asked to be left alone for a while"
+        return UpstreamError(message, Code.RATE_LIMITED, retry_after_s=min(waits))
+
+    async def _hedge(self, first: Candidate, second: Candidate) -> Answer | None:
+        """Whoever of the two speaks first, the second being asked when the first is unusually late."""
+        late_s = self._health.of(first.target, first.domain, self._clock.monotonic_s()).late_s
+        if late_s is None:  # nobody knows yet what is late
+            return None
+
+        def ask_second() -> Coroutine[Any, Any, Answer | None] | None:
+            provider = second.target.provider
+            if not self._health.may_repeat(provider):
+                return None
+            self._count(second.target, again=True)
+            return self._try(second, [Way(self._request, "hedged")])
+
+        self._count(first.target, again=False)
+        asked = self._try(first, [Way(self._request)])
+        return await earliest(asked, ask_second, late_s, self._discard)
+
+    def _discard(self, answer: Answer) -> None:
+        answer.response.close()
+        self.settle(answer, None, Code.CANCELLED)
+
+    async def _try(self, candidate: Candidate, ways: Iterable[Way]) -> Answer | None:
+        """The candidate's answer, or None and one more failure."""
+        for way in ways:
+            began_s = self._clock.monotonic_s()
+            self._health.began(candidate.target)
+            try:
+                answer = await self._ask(candidate, way)
+            except RhetorError as error:
+                self._end(candidate, error.code, began_s, way, error)
+                if isinstance(way.continuation, Prefilled) and error.code in _REFUSES_BEGINNINGS:
+                    continue  # it may still answer from the beginning
+                self._fail(candidate, error)
+                return None
+            except BaseException as error:
+                cancelled = isinstance(error, asyncio.CancelledError)
+                self._end(candidate, Code.CANCELLED if cancelled else Code.INTERNAL, began_s, way)
+                raise
+            self._health.spoke(candidate.target, self._clock.monotonic_s() - began_s)
+            answer.entry = len(self.log)
+            self._record(candidate, "ok", began_s, way)
+            return answer
+        return None
+
+    def _count(self, target: Target, again: bool) -> None:
+        """A provider that gets many requests can bear that a few of them come twice."""
+        if again:
+            self._health.on_repeat(target.provider)
+        else:
+            self._health.on_request(target.provider)
+
+    def _ways(self, candidate: Candidate, heard: Heard | None) -> Iterator[Way]:
+        """How this candidate may be asked, best first."""
+        if heard is None:
+            yield Way(self._request)
+            return
+        text = heard.text
+        given = text.rstrip()
+        provider = self._snapshot.provider_of(candidate.target)
+        if given and (begun := provider.prefilled(self._request, given, candidate.target.model)) is not None:
+            yield Way(begun, "continued", Prefilled(text, given))
+        yield Way(self._request, "restarted", Restarted(text))
+
+    async def _ask(self, candidate: Candidate, way: Way) -> Answer:
+        patience_s = self._patience_s()
         progress = Progress()
         try:
             with Patience(self._loop, patience_s):
-                return await self._until_spoken(target, progress)
+                answer = await self._first_words(candidate, way, progress)
         except TimeoutError as error:
             code = _OUT_OF_TIME.get(progress.phase, Code.FIRST_EVENT_TIMEOUT)
+            name = candidate.target.name
             raise UpstreamError(
-                f"{target.name} said nothing in {patience_s:.3g} s ({progress.phase})", code
+                f"{name} said nothing in {patience_s:.3g} s ({progress.phase})", code
             ) from error
+        if self._plan.route.midstream is Midstream.HOLD and not answer.complete:
+            await self._hear_out(answer)
+        return answer
 
-    async def _until_spoken(self, target: Target, progress: Progress) -> Answer:
+    def _patience_s(self) -> float:
+        """How long one target may stay silent: a share of the rest, less where another one could answer."""
+        left_s = self._ends_s - self._clock.monotonic_s()
+        tried = {tried.candidate.target for tried in self._tried}
+        untried = sum(candidate.target not in tried for candidate in self._plan.candidates)
+        share_s = left_s / max(untried, 1)
+        if untried > 1:
+            deadlines = self.deadlines
+            return min(deadlines.first_event_s if self._request.stream else deadlines.whole_s, share_s)
+        return share_s
+
+    async def _first_words(self, candidate: Candidate, way: Way, progress: Progress) -> Answer:
+        target = candidate.target
         provider = self._snapshot.provider_of(target)
-        prepared = provider.prepare(self._request, target.model)
+        prepared = provider.prepare(way.request, target.model, target.key)
         response = await provider.transport.open(prepared.call, progress)
         try:
             if not 200 <= response.status < 300:
                 raise await _refusal(provider, response)
-            answer = Answer(target, provider, prepared, response, prepared.decoder(), response.chunks())
+            decoder = prepared.decoder()
+            answer = Answer(
+                candidate, provider, prepared, response, decoder, response.chunks(), way.continuation
+            )
             async for data in answer.reader:
-                if answer.hear(answer.decoder.feed(data)):
+                if answer.hear(decoder.feed(data)):
                     return answer
-            chunk = answer.decoder.close()
-            _raise_failure(chunk.events)
-            answer.hear(chunk)
+            answer.hear(decoder.close())  # in one piece: nothing of it was said to anybody yet
             answer.complete = True
             return answer
         except BaseException:
             response.close()
             raise
 
-    def _record(self, target: Target, outcome: str, began_s: float) -> None:
+    async def _hear_out(self, answer: Answer) -> None:
+        """Let a target say everything before the caller hears of it."""
+        watch = self.watch(answer)
+        try:
+            while not answer.complete:
+                answer.hear(await answer.next(watch))
+        except BaseException:
+            answer.response.close()
+            raise
+        finally:
+            watch.close()
+
+    def _end(
+        self,
+        candidate: Candidate,
+        code: Code,
+        began_s: float,
+        way: Way,
+        error: RhetorError | None = None,
+    ) -> None:
+        """An attempt has failed before it spoke."""
+        after_s = error.retry_after_s if error is not None else None
+        self._health.ended(candidate, code, self._clock.monotonic_s(), after_s)
+        self._record(candidate, code, began_s, way)
+
+    def _record(self, candidate: Candidate, outcome: str, began_s: float, way: Way) -> None:
         ms = round((self._clock.monotonic_s() - began_s) * 1000)
-        self.log.append(AttemptRecord(target.name, outcome, ms))
+        self.log.append(AttemptRecord(candidate.target.name, outcome, ms, way.how))
+
+    def _fail(self, candidate: Candidate, error: RhetorError, spoke: bool = False) -> None:
+        if isinstance(error, UpstreamError):
+            error.origin = error.origin or candidate.target.provider
+        if error.code is Code.UPSTREAM_AUTH:
+            said = {"provider": candidate.target.provider, "key": candidate.target.key, "error": str(error)}
+            log.error("key refused", extra={"refusal": said})
+        self._failures.append(error)
+        self._tried.append(Tried(candidate, error.code, error.retry_after_s, spoke))
 
 
 def _deadlines(configured: Deadlines, wanted_s: float | None) -> Deadlines:
@@ -168,20 +359,13 @@ def _deadlines(configured: Deadlines, wanted_s: float | None) -> Deadlines:
 
 
 def _spoken(events: list[Event]) -> bool:
-    """Whether these events commit the gateway to this target; a failure before that is raised."""
+    """Whether these events commit the gateway to this target; a failure among the first is raised."""
+    spoken = False
     for event in events:
         if isinstance(event, Failed):
             raise event.error
-        if not isinstance(event, SILENT):
-            return True
-    return False
-
-
-def _raise_failure(events: list[Event]) -> None:
-    """A reply that came in one piece has said nothing to anybody yet, whatever is in it."""
-    for event in events:
-        if isinstance(event, Failed):
-            raise event.error
+        spoken = spoken or not isinstance(event, SILENT)
+    return spoken
 
 
 async def _refusal(provider: Provider, response: Response) -> RhetorError:
@@ -194,9 +378,11 @@ async def _refusal(provider: Provider, response: Response) -> RhetorError:
     return provider.refusal(response.status, headers, body)
 
 
-def _final(failures: list[RhetorError], log: list[AttemptRecord]) -> RhetorError:
-    """The first cause, with every attempt named."""
-    first = failures[0]
+def _final(failures: list[RhetorError], log: list[AttemptRecord], spoken: bool) -> RhetorError:
+    """The first cause, with every attempt named; a refusal that every target would repeat says more."""
+    last = failures[-1]
+    at_fault = not spoken and last.retry is Retry.NEVER and last.code is not Code.TOTAL_TIMEOUT
+    first = last if at_fault else failures[0]
     if len(log) > 1:
         tried = ", ".join(f"{a.target}: {a.outcome}" for a in log)
         first.message = f"{first.message} (tried {tried})"

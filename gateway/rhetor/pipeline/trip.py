@@ -7,46 +7,45 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from types import TracebackType
 
+from rhetor import tasks
 from rhetor.core.capability import Capability
 from rhetor.core.clock import Clock
-from rhetor.core.content import JsonValue, Part, Refusal, Text, Thinking, ToolResult, ToolUse
-from rhetor.core.errors import Code, RhetorError, UpstreamError
-from rhetor.core.events import (
-    Event,
-    Failed,
-    Finished,
-    RefusalDelta,
-    TextDelta,
-    ThinkingDelta,
-    ToolUseDelta,
-    UsageReport,
-)
+from rhetor.core.content import JsonValue
+from rhetor.core.errors import Code, Retry, RhetorError, UpstreamError
+from rhetor.core.events import Event, Failed, Finished, UsageReport
 from rhetor.core.ids import new_id
 from rhetor.core.record import TripRecord
-from rhetor.core.request import Chat, Embed, Request
-from rhetor.core.usage import Usage, estimate_tokens
+from rhetor.core.request import Chat, Request
+from rhetor.core.usage import Usage
+from rhetor.pipeline.account import Share, consumed, total_cost_micros, total_usage
 from rhetor.pipeline.attempts import Answer, Attempts
+from rhetor.pipeline.heard import Heard
 from rhetor.pipeline.ledger import LedgerQueue
 from rhetor.pipeline.watch import Watch
 from rhetor.providers.registry import Registry, Snapshot
-from rhetor.routing.catalog import LONGEST_NAME, Target
+from rhetor.routing.catalog import LONGEST_NAME, Midstream, Target
+from rhetor.routing.health import Health
 from rhetor.routing.plan import Plan, plan
+from rhetor.tasks import Tasks
 from rhetor.wire.base import Chunk
 
+DRAIN_S = 30.0  # how long a reply is heard out that nobody listens to any more
 LINGER_S = 1.0  # how long a finished upstream may take to close its stream before we do
 
 
 class Pipeline:
     """Everything a trip needs; doors ask it for trips."""
 
-    def __init__(self, registry: Registry, ledger: LedgerQueue, clock: Clock) -> None:
+    def __init__(self, registry: Registry, ledger: LedgerQueue, clock: Clock, health: Health) -> None:
         self.registry = registry
         self.ledger = ledger
         self.clock = clock
+        self.health = health
+        self.drains = Tasks()
+        """Replies that are heard out after their callers have left."""
         self._under_way: Counter[Snapshot] = Counter()
 
     def trip(self, request: Request, door: str) -> Trip:
@@ -73,7 +72,7 @@ class Pipeline:
 
     def explain(self, request: Request) -> Plan:
         """What would be tried for this request, without trying it."""
-        return plan(request, self.registry.snapshot.catalog)
+        return plan(request, self.registry.snapshot.catalog, self.health, self.clock.monotonic_s())
 
 
 class Trip:
@@ -92,6 +91,8 @@ class Trip:
     def __init__(self, pipeline: Pipeline, request: Request, door: str) -> None:
         self.request = request
         self.began_at = pipeline.clock.utc()
+        self.verbatim = False
+        """Whether the reply's frames may pass to the caller untouched."""
         self.meta: dict[str, JsonValue] = {
             "generation_id": request.id,
             "model": request.model,
@@ -104,24 +105,29 @@ class Trip:
         self._door = door
         self._began_s = pipeline.clock.monotonic_s()
         self._snapshot: Snapshot = pipeline.registry.snapshot
+        self._plan: Plan | None = None
         self._attempts: Attempts | None = None
         self._answer: Answer | None = None
         self._watch: Watch | None = None
+        self._heard = Heard()
+        self._chars_told = 0
+        """Heard of earlier answers."""
+        self._shares: list[Share] = []
+        """What the answers consumed that have ended."""
         self._outcome: str | None = None
         self._first_event_s: float | None = None
-        self._usage: Usage | None = None
-        self._chars_out = 0
 
     async def __aenter__(self) -> Trip:
-        self._pipeline.on_began(self._snapshot)
+        pipeline = self._pipeline
+        pipeline.on_began(self._snapshot)
         try:
-            planned = plan(self.request, self._snapshot.catalog)
-            self._attempts = Attempts(self.request, planned, self._snapshot, self._pipeline.clock)
-            self._answer = await self._attempts.open()
-            self._first_event_s = self._pipeline.clock.monotonic_s()
-            self._describe(planned)
-            if not self._answer.complete:
-                self._watch = self._attempts.watch(self._answer, self._first_event_s - self._began_s)
+            self._plan = plan(self.request, self._snapshot.catalog, pipeline.health, self._began_s)
+            self._attempts = Attempts(
+                self.request, self._plan, self._snapshot, pipeline.health, pipeline.clock
+            )
+            self._on_answer(await self._attempts.open())
+            self._first_event_s = pipeline.clock.monotonic_s()
+            self.verbatim = self.answer.prepared.verbatim
         except BaseException as error:
             self._close(error)
             raise
@@ -142,114 +148,170 @@ class Trip:
     def served_by(self) -> Target | None:
         return self._answer.target if self._answer is not None else None
 
-    @property
-    def verbatim(self) -> bool:
-        """Whether the reply's frames may pass to the caller untouched."""
-        return self.answer.prepared.verbatim
-
     async def chunks(self) -> AsyncIterator[Chunk]:
         """The reply, from its first event to its ending; exactly one ending."""
-        answer = self.answer
+        assert self._attempts is not None
+        while True:
+            async for chunk in self._told(self.answer):
+                events = chunk.events
+                if not events or type(events[-1]) is not Failed:
+                    self._observe(events)
+                    yield chunk
+                    continue
+                told, goes_on = self._break_off(chunk, events[-1].error)
+                yield told
+                if not goes_on:
+                    return
+                try:
+                    self._on_answer(await self._attempts.rescue(self._heard))
+                except RhetorError as error:
+                    self._end(error.code)
+                    yield Chunk([Failed(error)])
+                    return
+                break  # and another one goes on
+            else:
+                return
+
+    async def _told(self, answer: Answer) -> AsyncIterator[Chunk]:
+        """What one answer adds to what the caller knows; whatever fails is its last event."""
+        assert self._attempts is not None
+        if not answer.complete:
+            self._watch = self._attempts.watch(answer)
         for chunk in answer.said:
-            self._observe(chunk.events)
-            yield chunk
+            yield _added(answer, chunk)
         while not answer.complete:
             assert self._watch is not None
             try:
-                chunk = await self._next(answer, self._watch)
+                chunk = await answer.next(self._watch)
             except UpstreamError as error:
                 answer.complete = True
                 if self._outcome is not None:
                     return  # it had ended; how the connection ends after that concerns nobody
-                error.origin = error.origin or answer.target.provider
                 chunk = Chunk([Failed(error)])
             if chunk.events or chunk.raw:
-                self._observe(chunk.events)
-                yield chunk
-
-    async def _next(self, answer: Answer, watch: Watch) -> Chunk:
-        """What the next read becomes; `answer.complete` when it was the last."""
-        watch.start()
-        try:
-            data = await anext(answer.reader, b"")
-        except UpstreamError as error:
-            if watch.expired is not None:
-                raise watch.expired from error
-            raise
-        finally:
-            watch.stop()
-        if data:
-            return answer.decoder.feed(data)
-        answer.complete = True
-        return answer.decoder.close()
+                yield _added(answer, chunk)
 
     def _observe(self, events: list[Event]) -> None:
+        heard = self._heard
         for event in events:
-            kind = type(event)
-            if kind is TextDelta or kind is ThinkingDelta or kind is RefusalDelta:
-                self._chars_out += len(event.text)  # type: ignore[union-attr]  # narrowed by identity, for speed
-            elif kind is ToolUseDelta:
-                self._chars_out += len(event.arguments)  # type: ignore[union-attr]
-            elif kind is UsageReport:
-                self._usage = event.usage  # type: ignore[union-attr]
-            elif kind is Finished:
+            heard.add(event)
+            if type(event) is Finished:
+                self._settle("ok")
                 self._end("ok")
-            elif kind is Failed:
-                self._end(event.error.code)  # type: ignore[union-attr]
+
+    def _break_off(self, chunk: Chunk, error: RhetorError) -> tuple[Chunk, bool]:
+        """A reply fails in its middle: what the caller is told now, and whether another one may go on."""
+        good = chunk.events[:-1]
+        before = self._heard.events() if self.verbatim else None
+        self._observe(good)
+        if self._outcome is not None:
+            return Chunk([]), False
+        self._settle(error.code, error)
+        if not self._may_go_on(error):
+            if self.answer.continuation is not None:
+                assert self._attempts is not None
+                error = self._attempts.verdict(spoken=True)
+                chunk = Chunk([*good, Failed(error)])
+            self._end(error.code)
+            return chunk, False
+        # From here on the gateway speaks itself: nobody goes on in this provider's own frames.
+        self.verbatim = False
+        return Chunk(good, before=before), True
+
+    def _may_go_on(self, error: RhetorError) -> bool:
+        assert self._plan is not None
+        asked = self.request.input
+        return (
+            self._plan.route.midstream is Midstream.CONTINUE
+            and error.retry is not Retry.NEVER
+            and self._heard.can_be_continued
+            and isinstance(asked, Chat)
+            and asked.choices == 1  # of several only the first is heard
+            and self._attempts is not None
+            and self._attempts.can_go_on()
+        )
+
+    def _on_answer(self, answer: Answer) -> None:
+        assert self._plan is not None
+        assert self._attempts is not None
+        self._answer = answer
+        self._settled = False
+        self.meta["served_by"] = answer.target.name
+        self.meta["provider"] = answer.target.provider
+        self.meta["fallback"] = answer.target != self._plan.targets[0]
+        self.meta["attempts"] = _attempts_json(self._attempts)
+        if dropped := answer.prepared.outgoing.dropped:
+            self.meta["dropped"] = list(dropped)
+
+    def _settle(self, outcome: str, error: RhetorError | None = None) -> None:
+        """The present answer has ended: note what it consumed, and tell where targets are judged."""
+        answer = self._answer
+        if answer is None or self._settled:
+            return
+        assert self._attempts is not None
+        self._settled = True
+        self._attempts.settle(answer, error, outcome)
+        if error is not None:
+            if self._watch is not None:
+                self._watch.close()
+            answer.response.close()
+        continuation = answer.continuation
+        chars = self._heard.chars
+        said = chars - self._chars_told + (continuation.skipped_chars if continuation else 0)
+        self._chars_told = chars
+        reported = continuation.reported if continuation else self._heard.usage
+        guessed = answer.provider.quirks.usage_estimated
+        usage = consumed(reported, said, self.request, outcome == "ok", guessed)
+        self.meta["usage_source"] = usage.source
+        if self.request.capability is Capability.COUNT_TOKENS:
+            usage = Usage()  # the number is the answer, and consumes nothing
+        offer = self._snapshot.catalog.offers.get(answer.target.name)
+        cost = offer.price.cost_micros(usage) if offer is not None and offer.price is not None else None
+        self._shares.append(Share(answer.target.name, usage, cost))
 
     def _end(self, outcome: str) -> None:
         self._outcome = outcome
         if self._watch is not None:
             self._watch.end_within(LINGER_S)
-        if outcome != "ok" and self._answer is not None and self._attempts is not None:
-            self._attempts.settle(outcome)
-        self._describe_end()
-
-    def _describe(self, planned: Plan) -> None:
-        assert self._attempts is not None
-        answer = self.answer
-        self.meta["served_by"] = answer.target.name
-        self.meta["provider"] = answer.target.provider
-        self.meta["fallback"] = answer.target != planned.targets[0]
-        self.meta["attempts"] = _attempts_json(self._attempts)
-        dropped = answer.prepared.outgoing.dropped
-        if dropped:
-            self.meta["dropped"] = list(dropped)
-
-    def _describe_end(self) -> None:
         if self._attempts is not None:
             self.meta["attempts"] = _attempts_json(self._attempts)
-        self.meta["usage_source"] = self._usage_or_estimate().source
-        self.meta["cost_micros"] = self._cost_micros(self._consumed())
-
-    def _consumed(self) -> Usage:
-        """What the books keep. A count of tokens is an answer: it consumes none."""
-        if self.request.capability is Capability.COUNT_TOKENS:
-            return Usage()
-        return self._usage_or_estimate()
-
-    def _usage_or_estimate(self) -> Usage:
-        """What the provider reported; where it could not, what we heard of it."""
-        reported = self._usage
-        if reported is not None and self.answer.provider.quirks.usage_estimated:
-            reported = replace(reported, source="estimated")
-        if self._answer is None or (reported is not None and self._outcome == "ok"):
-            return reported or Usage()
-        heard = -(-self._chars_out // 4)
-        if reported is None:
-            return Usage(_estimate_input(self.request), heard, source="estimated")
-        if reported.output_tokens < heard:  # told at the start of a reply that never came to its end
-            return replace(reported, output_tokens=heard, source="estimated")
-        return reported
-
-    def _cost_micros(self, usage: Usage) -> int | None:
-        if self._answer is None:
-            return 0
-        offer = self._snapshot.catalog.offers.get(self._answer.target.name)
-        return offer.price.cost_micros(usage) if offer is not None and offer.price is not None else None
+        if len(self._shares) != 1:
+            self.meta["usage_source"] = total_usage(self._shares).source
+        self.meta["cost_micros"] = total_cost_micros(self._shares)
 
     def _close(self, error: BaseException | None) -> None:
         """Give everything back and write the books. Synchronous: nothing can interrupt it."""
+        if self._watch is not None and self._is_drained(error):
+            self._pipeline.drains.spawn(self._drain(self._watch, error), f"drain {self.request.id}")
+        else:
+            self._finish(error)
+
+    def _is_drained(self, error: BaseException | None) -> bool:
+        """Whether a reply is heard to its end although the caller has left."""
+        answer = self._answer
+        return (
+            answer is not None
+            and self._outcome is None
+            and not answer.complete
+            and answer.provider.row.on_leave == "drain"
+            and _outcome_of(error) == Code.CANCELLED
+        )
+
+    async def _drain(self, watch: Watch, error: BaseException | None) -> None:
+        """Hear the rest for what it tells of usage."""
+        answer = self.answer
+        try:
+            watch.end_within(DRAIN_S)
+            while not answer.complete:
+                for event in (await answer.next(watch)).events:
+                    if isinstance(event, UsageReport):
+                        self._heard.add(event)
+        except UpstreamError:
+            pass  # then it is estimated
+        finally:
+            self._finish(error)
+
+    def _finish(self, error: BaseException | None) -> None:
         pipeline = self._pipeline
         pipeline.on_ended(self._snapshot)
         if self._watch is not None:
@@ -257,11 +319,12 @@ class Trip:
         if self._answer is not None:
             self._answer.response.close()
         if self._outcome is None:
-            self._end(_outcome_of(error))
+            outcome = _outcome_of(error)
+            self._settle(outcome)
+            self._end(outcome)
         pipeline.ledger.put(self._record(pipeline.clock.monotonic_s()))
 
     def _record(self, now_s: float) -> TripRecord:
-        usage = self._consumed()
         served_by = self.served_by.name if self.served_by is not None else None
         first_s = self._first_event_s
         return TripRecord(
@@ -276,8 +339,8 @@ class Trip:
             stream=self.request.stream,
             fallback=self.meta["fallback"] is True,
             attempts=tuple(self._attempts.log) if self._attempts is not None else (),
-            usage=usage,
-            cost_micros=self._cost_micros(usage),
+            usage=total_usage(self._shares),
+            cost_micros=total_cost_micros(self._shares),
             first_event_ms=None if first_s is None else round((first_s - self._began_s) * 1000),
             total_ms=round((now_s - self._began_s) * 1000),
             component=self.request.component and self.request.component[:LONGEST_NAME],
@@ -285,33 +348,33 @@ class Trip:
         )
 
 
+def _added(answer: Answer, chunk: Chunk) -> Chunk:
+    """A chunk as it is, or what is new in it when the answer goes on with another one's reply."""
+    if answer.continuation is None:
+        return chunk
+    try:
+        return Chunk(answer.continuation.feed(chunk.events))
+    except UpstreamError as error:
+        answer.complete = True
+        return Chunk([Failed(error)])
+
+
 def _outcome_of(error: BaseException | None) -> str:
     """How a trip ended that gave no ending of its own."""
     if isinstance(error, RhetorError):
         return error.code
+    if (reason := tasks.reason_of(error)) is not None:
+        return reason.code
     if error is None or isinstance(error, asyncio.CancelledError | ConnectionError | GeneratorExit):
         return Code.CANCELLED
     return Code.INTERNAL
 
 
 def _attempts_json(attempts: Attempts) -> list[JsonValue]:
-    return [{"target": a.target, "outcome": a.outcome, "ms": a.ms} for a in attempts.log]
-
-
-def _estimate_input(request: Request) -> int:
-    match request.input:
-        case Chat(messages=messages):
-            return sum(estimate_tokens(text) for message in messages for text in _texts(message.parts))
-        case Embed(inputs=inputs):
-            return sum(estimate_tokens(it) if isinstance(it, str) else len(it) for it in inputs)
-
-
-def _texts(parts: Iterable[Part]) -> Iterator[str]:
-    for part in parts:
-        match part:
-            case Text(text) | Thinking(text) | Refusal(text):
-                yield text
-            case ToolUse(arguments=arguments):
-                yield arguments
-            case ToolResult(parts=inner):
-                yield from _texts(inner)
+    told: list[JsonValue] = []
+    for attempt in attempts.log:
+        said: dict[str, JsonValue] = {"target": attempt.target, "outcome": attempt.outcome, "ms": attempt.ms}
+        if attempt.how:
+            said["how"] = attempt.how
+        told.append(said)
+    return told

@@ -14,6 +14,7 @@ from rhetor.core.value import value
 from rhetor.providers.spec import ProviderRow, QuirkSpec
 from rhetor.transport.base import Transport
 from rhetor.wire.base import PLAIN, Decoder, Outgoing, Quirks, Upstream, Wire
+from rhetor.wire.prefill import prefilled
 
 QUOTABLE_KEY = 6  # bytes; what local servers are given as a key is an ordinary word, and no secret
 USER_AGENT = f"rhetor/{__version__}"  # some vendors' firewalls refuse callers without one
@@ -41,17 +42,18 @@ class Provider:
         row: what is known of it.
         wire: the language that `row.wire` names.
         transport: its own bounded pool.
-        key: the secret, or None when none is set; never logged, only put into a header.
+        keys: the secrets, or None when none is set; never logged, only put into a header.
     """
 
-    def __init__(self, row: ProviderRow, wire: Wire, transport: Transport, key: str | None) -> None:
+    def __init__(self, row: ProviderRow, wire: Wire, transport: Transport, *keys: str | None) -> None:
         self.row = row
         self.wire = wire
         self.transport = transport
         self.quirks = quirks_of(row.quirks)
-        self._headers = _headers(row, key)
-        self._key = (key or "").encode()
-        self.keyless = key is None and row.auth.required
+        self._headers = tuple(_headers(row, key) for key in keys or (None,))
+        """By key."""
+        self._quotable = tuple(key.encode() for key in keys if key is not None and len(key) >= QUOTABLE_KEY)
+        self.keyless = row.auth.required and not any(keys)
         self._base_url = row.base_url.rstrip("/")
 
     @property
@@ -64,8 +66,8 @@ class Provider:
     def speaks(self, capability: Capability) -> bool:
         return capability in self.row.capabilities and capability in self.wire.upstream
 
-    def prepare(self, request: Request, model: str) -> Prepared:
-        """The request as one call to this provider.
+    def prepare(self, request: Request, model: str, key: int = 0) -> Prepared:
+        """The request as one call to this provider, with this one of its keys.
 
         Raises:
             RhetorError: no_key; unsupported, when the language cannot say what is asked.
@@ -87,20 +89,27 @@ class Provider:
             outgoing = upstream.build(request, model, self.quirks)
             if request.unsaid:
                 outgoing = replace(outgoing, dropped=(*request.unsaid, *outgoing.dropped))
-        headers = {**self._headers, **outgoing.headers} if outgoing.headers else self._headers
-        call = Call("POST", self._base_url + outgoing.path, headers, outgoing.body)
+        headers = self._headers[key]
+        if outgoing.headers:
+            headers = {**headers, **outgoing.headers}
+        caller = request.component or request.principal or ""
+        call = Call("POST", self._base_url + outgoing.path, headers, outgoing.body, caller)
         return Prepared(call, outgoing, upstream, verbatim, request.stream)
+
+    def prefilled(self, request: Request, text: str, model: str) -> Request | None:
+        """The request with the beginning of its answer; None where the model takes none."""
+        return prefilled(request, text, model, self.quirks)
 
     def models_call(self) -> Call | None:
         """The call that lists this provider's models; None when it has no list."""
         if self.wire.models_path is None or not self.row.models_listed:
             return None
-        return Call("GET", self._base_url + self.wire.models_path, self._headers)
+        return Call("GET", self._base_url + self.wire.models_path, self._headers[0])
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> RhetorError:
         """What an answer that is not a success means. Some quote the key that they were sent; we do not."""
-        if self._key and len(self._key) >= QUOTABLE_KEY:
-            body = body.replace(self._key, b"[redacted]")
+        for key in self._quotable:
+            body = body.replace(key, b"[redacted]")
         error = self.wire.read_error(status, headers, body)
         error.origin = self.id
         return error

@@ -48,6 +48,8 @@ class QuirkSpec(_Row):
     max_temperature: float | None = None
     top_k: bool | None = None
     usage_estimated: bool | None = None
+    prefill: str | None = None
+    prefill_models: frozenset[str] | None = None
     cache_marks: bool | None = None
     sources: tuple[Source, ...] = ()
 
@@ -70,6 +72,9 @@ class ProviderRow(_Row):
     capabilities: frozenset[Capability] = frozenset({Capability.CHAT})
     features: frozenset[Feature] = frozenset()
     """What at least the provider's better models can do; a model's own entry is more precise."""
+    on_leave: Literal["cancel", "drain"] = "cancel"
+    """When the caller leaves: abort the call, or hear it out within bounds, for providers that bill it anyway
+    and tell the true usage only at the end."""
     local: bool = False
     """Runs on this machine: needs no key, is switched on when it answers."""
     models_listed: bool = True

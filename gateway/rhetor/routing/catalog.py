@@ -10,10 +10,12 @@ A name is one of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import field
 from difflib import get_close_matches
+from enum import StrEnum
 from types import MappingProxyType
+from typing import TypeAlias
 
 from rhetor.core.call import USUAL, Deadlines
 from rhetor.core.capability import Capability, Feature
@@ -28,10 +30,11 @@ LONGEST_NAME = 200  # longer ones are not compared with every model, nor repeate
 
 @value
 class Target:
-    """Who may be asked: a provider and one of its models."""
+    """Who may be asked: a provider, one of its models, and which of its keys."""
 
     provider: str
     model: str
+    key: int = 0
 
     @property
     def name(self) -> str:
@@ -74,6 +77,40 @@ class ProviderFacts:
     """Only the listed models may be asked for."""
     last_resort: bool = False
     """Answers unnamed requests only when nobody else can (the offline provider)."""
+    accounts: tuple[str, ...] = ()
+    """Who pays for each of its keys: the same word where two providers share a place and a key."""
+    tags: frozenset[str] = frozenset()
+    """Words that callers may demand: a region, say."""
+    slots: int | None = None
+    """Requests it takes at the same time; None: nobody counts."""
+    free: bool = False
+    """Runs on one's own machine, so that nobody sends a bill."""
+
+
+class Strategy(StrEnum):
+    """Who of a route's targets is asked first; the others follow as fallbacks."""
+
+    PRIORITY = "priority"
+    """The first, then the second, …"""
+    WEIGHTED = "weighted"
+    """Drawn, each as often as its weight says."""
+    LEAST_BUSY = "least_busy"
+    """Who has the fewest requests under way."""
+    FASTEST = "fastest"
+    """Who speaks sooner, of two that are drawn."""
+    CHEAPEST = "cheapest"
+    """Whose price for a request of this size is lowest."""
+
+
+class Midstream(StrEnum):
+    """What happens when a target fails after it has begun to speak."""
+
+    CONTINUE = "continue"
+    """The next one goes on from what was said."""
+    ERROR = "error"
+    """The caller is told."""
+    HOLD = "hold"
+    """Nothing is said before all of it is there, so the next one can begin anew."""
 
 
 @value(kw_only=True)
@@ -82,7 +119,65 @@ class Route:
 
     name: str
     targets: tuple[Target, ...]
+    weights: tuple[int, ...] = ()
+    """One for each target; empty: all the same."""
+    strategy: Strategy = Strategy.PRIORITY
+    midstream: Midstream = Midstream.CONTINUE
+    retries: int = 2
+    """Attempts beyond one for each target."""
+    hedge: bool = False
+    """A second target is asked when the first is later than usual."""
+    detach_s: float = 0.0
+    """How long a generation goes on, and is kept, without its caller; 0: it ends when the caller leaves."""
+    reroute_refused: bool = False
+    """What one target's content policy refuses is asked of the next one."""
     deadlines: Deadlines = USUAL
+
+
+@value
+class Candidate:
+    """A target and what was decided about it."""
+
+    target: Target
+    reason: str
+    domain: str = ""
+    """Who counts its requests: an account and a model. Targets that share it share its limits."""
+    context_tokens: int | None = None
+
+
+@value
+class Prospect:
+    """A target with all that a catalog knows of it, whoever asks and whenever."""
+
+    target: Target
+    reason: str
+    domain: str
+    against: str | None = None
+    """Why it cannot be asked for this at all."""
+    features: frozenset[Feature] | None = None
+    context_tokens: int | None = None
+    price: Price | None = None
+    slots: int | None = None
+    tags: frozenset[str] = frozenset()
+    weight: int = 1
+
+
+Prospects: TypeAlias = tuple[Prospect, ...]
+"""One target with each of its provider's keys."""
+
+
+@value
+class Line:
+    """Who stands in line behind a name, for one capability."""
+
+    route: Route
+    groups: tuple[Prospects, ...]
+    left_out: tuple[Candidate, ...] = ()
+    """Those that nobody need look at again; each says why."""
+    equals: bool = False
+    """Some in it are as good as each other, so that it may count who has read the conversation."""
+    chosen: bool = False
+    """We made the line, by what the caller demands; it may be long."""
 
 
 @value(kw_only=True)
@@ -96,7 +191,25 @@ class Catalog:
     """Providers that offer a bare model id; those not available come last."""
     standins: Mapping[Capability, Target] = field(default_factory=dict)
     """Who answers for a provider that lacks a capability, in a way that says so."""
+    rules: Mapping[str, str] = field(default_factory=dict)
+    """Whom callers get who name nobody, by `component/task`, `component/`, `/task` or `/`."""
     deadlines: Deadlines = USUAL
+    lines: dict[Hashable, Line] = field(default_factory=dict, compare=False, repr=False)
+    """What was found before: see `prospects`, which keeps it small."""
+
+    def ruled(self, component: str | None, task: str | None) -> str | None:
+        """The route or model that the rules give to this component and task, the most precise rule first."""
+        component, task = (component or "").lower(), (task or "").lower()
+        for key in (f"{component}/{task}", f"{component}/", f"/{task}", "/"):
+            if (name := self.rules.get(key)) is not None:
+                return name
+        return None
+
+    def domain_of(self, target: Target) -> str:
+        """Who counts what is asked of a target: the account behind its key, for each model apart."""
+        facts = self.providers.get(target.provider)
+        account = facts.accounts[target.key] if facts is not None and facts.accounts else target.provider
+        return f"{account}/{target.model}"
 
     def resolve(self, name: str, capability: Capability) -> Route:
         """The route behind a name; a name that is no route's becomes one with a single target.
@@ -177,6 +290,7 @@ def build_catalog(
     aliases: Mapping[str, str] = MappingProxyType({}),
     standins: Mapping[Capability, Target] = MappingProxyType({}),
     deadlines: Deadlines = USUAL,
+    rules: Mapping[str, str] = MappingProxyType({}),
 ) -> Catalog:
     """A catalog with its indexes."""
     by_id = {facts.id: facts for facts in providers}
@@ -191,6 +305,7 @@ def build_catalog(
         aliases=MappingProxyType({alias: _meant(alias, aliases) for alias in aliases}),
         by_model=MappingProxyType({model: tuple(names) for model, names in by_model.items()}),
         standins=MappingProxyType(dict(standins)),
+        rules=MappingProxyType(dict(rules)),
         deadlines=deadlines,
     )
 

@@ -42,6 +42,9 @@ TABLE = (
     Declared("gauge", "rhetor_websockets_open", "WebSocket connections."),
     Declared("gauge", "rhetor_models", "Models on offer.", ("provider",)),
     Declared("gauge", "rhetor_provider_up", "1 when the provider has its key and answers.", ("provider",)),
+    Declared(
+        "gauge", "rhetor_breaker_open", "Targets that failed too often and are left alone.", ("provider",)
+    ),
     Declared("gauge", "rhetor_build_info", "Always 1; the version is the label.", ("version",)),
 )
 

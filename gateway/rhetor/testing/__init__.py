@@ -7,6 +7,7 @@
 """
 
 from rhetor.testing.clock import FakeClock
+from rhetor.testing.prefill import refuses_prefill, takes_prefill
 from rhetor.testing.script import Point, ScriptError, Step
 from rhetor.testing.seen import Outcome, Seen
 from rhetor.testing.steps import (
@@ -62,9 +63,11 @@ __all__ = [
     "no_done",
     "no_finish_reason",
     "raw_frames",
+    "refuses_prefill",
     "replies",
     "resets",
     "says",
     "slow",
+    "takes_prefill",
     "usage_in_last_chunk",
 ]

@@ -28,12 +28,14 @@ class Outcome(StrEnum):
 class Seen:
     """One request that reached the upstream."""
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, arrived_s: float = 0.0) -> None:
         self.method = request.method
         self.path = request.path
         self.target = request.target
         self.headers: Mapping[str, str] = request.headers
         self.body = request.body
+        self.arrived_s = arrived_s
+        """When it was there, by the loop's clock."""
         self.heard: Request | None = None
         """What is asked, in canonical form, where the language has a door."""
         self.sent_events = 0

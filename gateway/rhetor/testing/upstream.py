@@ -199,7 +199,8 @@ class Upstream:
     async def _exchange(self, connection: Connection) -> bool:
         """Answer the next request; whether there may be another one."""
         request = await connection.request()
-        seen = self._exchanges[connection].seen = Seen(request)
+        seen = Seen(request, asyncio.get_running_loop().time())
+        self._exchanges[connection].seen = seen
         self.requests.append(seen)
         self._changes.tell()
         return await self._deliver(seen).send(connection, seen) and request.keep_alive

@@ -67,8 +67,8 @@ class Transport(Protocol):
         """The reply to this call, once its headers are there.
 
         Raises:
-            UpstreamError: connect_failed, connect_timeout, connection_lost, protocol_error, or
-                unavailable when the pool is closed.
+            UpstreamError: connect_failed, connect_timeout, connection_lost, protocol_error,
+                pool_full when too many wait already, or unavailable when the pool is closed.
         """
 
     async def close(self) -> None:

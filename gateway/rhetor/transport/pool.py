@@ -15,21 +15,23 @@ from rhetor.transport.reply import HttpReply
 from rhetor.transport.request import Heads, Origin
 from rhetor.transport.slots import CLOSED, Slots
 
+WAITING = 1000  # as many as fit into the time that a caller waits, if a reply takes some seconds
 CLOSING_S = 1.0  # an aborted socket is gone within a turn of the loop; this is for loops that stumble
 
 
 class HttpPool:
-    """Keeps up to `limit` connections to one provider; further calls wait for a slot.
+    """Keeps up to `limit` connections to one provider; further calls wait for a slot, callers in turn.
 
     Args:
         limit: connections at the same time.
         connect_s: seconds for DNS, TCP and TLS of a new connection.
+        waiting: calls that may wait for a slot; further ones are refused.
     """
 
-    def __init__(self, limit: int, connect_s: float) -> None:
+    def __init__(self, limit: int, connect_s: float, waiting: int = WAITING) -> None:
         self._limit = limit
         self._connect_s = connect_s
-        self._slots = Slots(limit)
+        self._slots = Slots(limit, waiting)
         self._heads = Heads()
         self._dialer = Dialer()
         self._dialling: set[asyncio.Timeout] = set()
@@ -42,7 +44,7 @@ class HttpPool:
         head = self._heads.of(call)
         if not self._slots.take():
             progress.phase = Phase.QUEUED
-            await self._slots.wait()
+            await self._slots.wait(call.caller)
         try:
             connection = self._idle.take(head.origin) or await self._connect(head.origin, progress)
         except BaseException:

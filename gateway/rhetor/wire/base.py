@@ -34,6 +34,8 @@ class Chunk:
 
     events: list[Event]
     raw: bytes = b""
+    before: list[Event] | None = None
+    """What the caller heard so far in the provider's own frames, from where on it has to be rendered."""
 
 
 class Decoder(Protocol):
@@ -95,6 +97,12 @@ class Quirks:
     """An OpenAI speaker that takes `top_k`, which OpenAI itself answers with 400."""
     usage_estimated: bool = False
     """The provider's token counts are guesses; they are passed on as such."""
+    prefill: str = ""
+    """How the model is made to go on with an answer that has begun, the last message being the assistant's:
+    empty where it cannot be; `plain` where such a message is enough; else the name of the flag that an
+    OpenAI speaker wants set in that message, such as Mistral's `prefix`."""
+    prefill_models: frozenset[str] = frozenset()
+    """Parts of the names of the models that can be; empty: all of them."""
     cache_marks: bool = False
     """An OpenAI speaker that takes Anthropic's `cache_control` on parts; others answer 400 to it."""
 
@@ -144,6 +152,10 @@ class Door(Protocol):
 
     def renderer(self, request: Request, info: ReplyInfo) -> Renderer: ...
 
+    @property
+    def keepalive(self) -> bytes:
+        """A frame without meaning, for streams in which nothing is said; empty where there are no streams."""
+
 
 @value
 class ModelEntry:
@@ -192,6 +204,8 @@ class Wire(Protocol):
 WHOLE_LIMIT_BYTES = 64 << 20  # 2048 embeddings of 3072 numbers, as text, are some 60 MB
 STREAM_TYPE = "text/event-stream"
 JSON_TYPE = "application/json"
+KEEPALIVE = b": keep-alive\n\n"
+"""A comment; its blank line is for readers that split at blank lines before they look for comments."""
 
 
 class Narrator:

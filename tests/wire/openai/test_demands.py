@@ -89,6 +89,15 @@ def test_our_own_field_never_reaches_a_provider() -> None:
     assert (said(outgoing), outgoing.dropped) == ({"n": 2}, ())
 
 
+def test_nor_does_what_a_chat_says_for_our_choice() -> None:
+    ours = {"requirements": {"prefer": "cost"}, "component": "ergon", "task": "code"}
+    outgoing = retarget({"messages": [], **ours})
+    assert (said(outgoing), outgoing.dropped) == ({"messages": []}, ())
+    assert said(retarget({"input": "x", "task": "query"})) == {"input": "x", "task": "query"}, (
+        "an embedding's"
+    )
+
+
 def test_a_refused_field_is_left_out_and_named() -> None:
     outgoing = retarget(
         {"seed": 1, "store": True, "n": 2}, Quirks(drop_fields=frozenset({"store", "seed", "x"}))

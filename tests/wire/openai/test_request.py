@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rhetor.core.capability import Capability
+from rhetor.core.capability import Capability, Feature
 from rhetor.core.errors import BadRequest
-from rhetor.core.request import Reasoning, ResponseFormat, Tool, ToolChoice
+from rhetor.core.request import Reasoning, ResponseFormat, Tool, ToolChoice, Wanted
 from tests.wire.openai.speech import DOOR, chat, parse
 
 PUBLIC_WITHOUT_CANONICAL_FORM: dict[str, Any] = {
@@ -41,6 +41,20 @@ def test_the_frame_of_a_request() -> None:
     assert (request.model, request.stream, request.capability) == ("openai/gpt-5.1", True, Capability.CHAT)
     assert request.fallbacks == ("a/b", "c")
     assert request.unsaid == ()
+
+
+def test_who_leaves_the_choice_to_us_says_what_it_is_about() -> None:
+    demands = {"capabilities": ["images"], "prefer": "speed"}
+    request = parse(model="auto", component="ergon", task="code", requirements=demands)
+    assert (request.component, request.task) == ("ergon", "code")
+    assert request.wanted == Wanted(features=frozenset({Feature.IMAGES}), prefer="speed")
+    assert request.unsaid == ()
+
+
+def test_a_demand_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(BadRequest, match="expected one of capabilities, max_cost") as caught:
+        parse(requirements={"colour": "blue"})
+    assert caught.value.param == "requirements.colour"
 
 
 def test_the_original_is_kept_to_the_byte() -> None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rhetor.core.capability import Feature
 from rhetor.core.content import Text
 from rhetor.core.errors import BadRequest, Code
-from rhetor.core.request import Chat, Message, Request, Role
+from rhetor.core.request import Chat, Message, Request, Role, Wanted
 from rhetor.wire.tekton.ask import NAME_LIMIT, context_of, parse_chat
 
 MESSAGES = [{"role": "user", "content": "q"}]
@@ -167,11 +168,28 @@ def test_the_component_is_named_in_the_body_or_in_a_header() -> None:
 
 
 def test_what_nobody_understands_is_kept_and_named() -> None:
-    request = ask(task_type="code", nothing=None, options={"bypass_budget": True, "retry_count": 3})
+    request = ask(persona="poet", nothing=None, options={"bypass_budget": True, "retry_count": 3})
 
-    assert request.unsaid == ("task_type", "options.bypass_budget")
+    assert request.unsaid == ("persona", "options.bypass_budget")
     assert request.original is not None
-    assert request.original.fields["task_type"] == "code"
+    assert request.original.fields["persona"] == "poet"
+
+
+@pytest.mark.parametrize("word", ["task", "task_type"])
+def test_what_it_is_about_is_told_at_either_place(word: str) -> None:
+    top: dict[str, Any] = {word: "code"}
+    for request in (ask(**top), ask(options=top)):
+        assert (request.task, request.unsaid) == ("code", ())
+
+
+def test_demands_are_told_at_either_place() -> None:
+    demands = {"requirements": {"capabilities": ["tools"], "prefer": "cost"}}
+    expected = Wanted(features=frozenset({Feature.TOOLS}), prefer="cost")
+    for request in (ask(**demands), ask(options=demands)):
+        assert (request.wanted, request.unsaid) == (expected, ())
+    with pytest.raises(BadRequest, match="expected one of") as caught:
+        ask(options={"requirements": {"prefer": "beauty"}})
+    assert caught.value.param == "options.requirements.prefer"
 
 
 @pytest.mark.parametrize("word", ["streaming", "stream"])

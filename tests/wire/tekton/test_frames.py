@@ -20,6 +20,7 @@ from rhetor.wire.tekton.frames import (
     Ping,
     Pong,
     Register,
+    Resume,
     parse_frame,
 )
 
@@ -91,6 +92,20 @@ def test_a_system_prompt_leads() -> None:
     read = generate(type="STREAM", prompt="hi", system_prompt="be brief")
 
     assert chat_of(read).messages == (Message(Role.SYSTEM, (Text("be brief"),)), *HELLO)
+
+
+def test_resume_says_how_far_it_has_come() -> None:
+    assert frame(type="RESUME", request_id="r", generation_id="g", last_event_id="tekton-ws:1.1") == Resume(
+        "r", "g", "tekton-ws:1.1"
+    )
+    assert frame(type="RESUME", request_id="r", generation_id="g", last_event_id=None) == Resume("r", "g", "")
+
+
+@pytest.mark.parametrize("said", [{"detach_s": 60}, {"options": {"detach_s": 60}}])
+def test_a_request_may_be_detached(said: dict[str, Any]) -> None:
+    request = generate(type="STREAM", prompt="hi", **said).request
+    assert request.detach_s == 60
+    assert request.unsaid == ()
 
 
 def test_small_frames() -> None:

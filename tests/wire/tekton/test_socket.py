@@ -28,6 +28,7 @@ from rhetor.wire.tekton.socket import (
     error_frame,
     pong,
     register_ack,
+    with_id,
 )
 from tests.wire.strategies import Speech, replies
 from tests.wire.tekton.samples import CREATED_S, FAILED, HELLO, INFO
@@ -167,3 +168,11 @@ def test_frames_of_requests_on_one_socket_keep_apart() -> None:
         (frame["request_id"], frame["context_id"], frame["provider"]) for frame in map(orjson.loads, frames)
     ]
     assert told == [("r1", "a", "anthropic"), ("r2", "b", "openai"), *[("r1", "a", "anthropic")] * 2]
+
+
+def test_an_id_changes_nothing_else() -> None:
+    frame = '{"type":"CHUNK","request_id":"r","chunk":"}"}'
+    assert orjson.loads(with_id(frame, "tekton-ws:3.1")) == {
+        **orjson.loads(frame),
+        "event_id": "tekton-ws:3.1",
+    }

@@ -15,12 +15,15 @@ from rhetor.wire.anthropic.stream_renderer import StreamRenderer
 from rhetor.wire.anthropic.vocabulary import NAME
 from rhetor.wire.anthropic.whole_renderers import CountRenderer, MessageRenderer
 from rhetor.wire.base import Decoder, Door, ModelEntry, Outgoing, Quirks, Renderer, ReplyInfo, Upstream, Wire
+from rhetor.wire.sse import frame
 
 __all__ = ["ANTHROPIC"]
 
 
 class _Messages:
     """`/v1/messages`: the model goes on with a conversation."""
+
+    keepalive = frame(b'{"type": "ping"}', "ping")
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         return read_request(Capability.CHAT, body, headers)
@@ -40,6 +43,8 @@ class _Messages:
 
 class _TokenCounts:
     """`/v1/messages/count_tokens`: how large a conversation is for the model."""
+
+    keepalive = b""
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         return read_request(Capability.COUNT_TOKENS, body, headers)

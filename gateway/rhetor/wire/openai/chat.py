@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rhetor.core.request import Original, Request
-from rhetor.wire.base import Decoder, Outgoing, Quirks, Renderer, ReplyInfo
+from rhetor.wire.base import KEEPALIVE, Decoder, Outgoing, Quirks, Renderer, ReplyInfo
 from rhetor.wire.openai.build import build_chat
 from rhetor.wire.openai.demands import retarget
 from rhetor.wire.openai.render import ChatStreamRenderer, ChatWholeRenderer
@@ -27,6 +27,8 @@ class ChatUpstream:
 
 
 class ChatDoor:
+    keepalive = KEEPALIVE
+
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         return parse_chat(body, headers)
 

@@ -10,7 +10,9 @@ from rhetor.wire import fields
 from rhetor.wire.base import Outgoing, Quirks
 from rhetor.wire.splice import with_member, with_model
 
-OURS = "fallbacks"  # our own field: no provider ever sees it
+OURS = frozenset({"fallbacks", "requirements", "component", "task"})
+"""Our own fields of a chat: no provider ever sees them."""
+_OURS_ANYWHERE = frozenset({"fallbacks"})
 _ASK_USAGE = b'"stream_options":{"include_usage":true}'
 
 
@@ -34,8 +36,8 @@ class Demands:
 def demands(body: Json, quirks: Quirks) -> Demands:
     """What has to change in this body before the provider takes it."""
     wanted = Demands()
-    if OURS in body:
-        wanted.removed.add(OURS)
+    # Elsewhere only the fallbacks are ours: some providers of embeddings know a task.
+    wanted.removed |= (OURS if "messages" in body else _OURS_ANYWHERE) & body.keys()
     for name in sorted(quirks.drop_fields & body.keys()):
         wanted.remove(name)
     if not quirks.usage_in_stream and "stream_options" in body and "stream_options" not in wanted.removed:
@@ -45,11 +47,23 @@ def demands(body: Json, quirks: Quirks) -> Demands:
         wanted.changed[quirks.max_tokens_field] = body["max_completion_tokens"]
     if body.get("tool_choice") == "required" and quirks.tool_choice_required != "required":
         wanted.changed["tool_choice"] = quirks.tool_choice_required
+    if quirks.prefill not in ("", "plain") and (flagged := _flagged(body, quirks.prefill)):
+        wanted.changed["messages"] = flagged
     temperature = body.get("temperature")
     if isinstance(temperature, int | float) and temperature > quirks.max_temperature:
         wanted.changed["temperature"] = quirks.max_temperature
         wanted.dropped.append(f"temperature: lowered to {quirks.max_temperature}")
     return wanted
+
+
+def _flagged(body: Json, flag: str) -> list[JsonValue] | None:
+    """The messages, the last one marked as the beginning of the answer; None when it is not one."""
+    messages = body.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    if not isinstance(last, dict) or last.get("role") != "assistant" or flag in last:
+        return None
+    assert isinstance(messages, list)
+    return [*messages[:-1], {**last, flag: True}]
 
 
 def retarget(path: str, original: Original, model: str, quirks: Quirks) -> Outgoing:

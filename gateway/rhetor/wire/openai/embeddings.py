@@ -70,6 +70,8 @@ class EmbeddingsUpstream:
 class EmbeddingsDoor:
     """Embeddings, as heard from callers."""
 
+    keepalive = b""
+
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         said = fields.parse_object(body)
         asked = Embed(

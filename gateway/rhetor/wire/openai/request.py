@@ -2,8 +2,9 @@
 
 https://platform.openai.com/docs/api-reference/chat/create (read 2026-11-20).
 What has no canonical form is named in `Request.unsaid`; a provider of the same
-language gets the original, so nothing of it is lost there. `fallbacks` is our
-own: models to try after the requested one.
+language gets the original, so nothing of it is lost there. Our own are
+`fallbacks`, models to try after the requested one, and for callers who leave
+the choice to us `requirements`, `component` and `task`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from rhetor.core.content import Json
 from rhetor.core.request import Chat, Original, Reasoning, Request, ResponseFormat, Tool, ToolChoice
 from rhetor.wire import fields
 from rhetor.wire.openai.conversation import read_messages
+from rhetor.wire.openai.demands import OURS
 from rhetor.wire.openai.vocabulary import NAME, read_cache
+from rhetor.wire.wanted import read_wanted
 
 _CHOICES = {
     "auto": ToolChoice("auto"),
@@ -44,6 +47,9 @@ def parse_chat(body: bytes, headers: Mapping[str, str]) -> Request:
         original=Original(NAME, body, said),
         unsaid=tuple(unsaid),
         fallbacks=fields.texts(said, "fallbacks"),
+        component=fields.optional_text(said, "component") or None,
+        task=fields.optional_text(said, "task") or None,
+        wanted=read_wanted(said),
     )
 
 
@@ -197,5 +203,5 @@ _SETTINGS: Mapping[str, tuple[str, _Reader]] = {
     "user": ("end_user", _user),
 }
 """Key in the body → field of `Chat`, and how it is read."""
-_SAID = frozenset({"model", "messages", "stream", "stream_options", "fallbacks", *_SETTINGS})
+_SAID = frozenset({"model", "messages", "stream", "stream_options", *OURS, *_SETTINGS})
 """Fields with a canonical form; a value of theirs may still have none."""

@@ -13,13 +13,15 @@ from rhetor.core.capability import Capability
 from rhetor.core.errors import RhetorError, UpstreamError
 from rhetor.core.request import Request
 from rhetor.wire import refusals
-from rhetor.wire.base import Door, ModelEntry, Renderer, ReplyInfo, Upstream
+from rhetor.wire.base import KEEPALIVE, Door, ModelEntry, Renderer, ReplyInfo, Upstream
 from rhetor.wire.tekton.ask import WIRE, context_of, parse_chat
 from rhetor.wire.tekton.chunks import StreamReply
 from rhetor.wire.tekton.reply import WholeReply, error_body
 
 
 class _ChatDoor:
+    keepalive = KEEPALIVE
+
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         return parse_chat(body, headers)
 

@@ -14,7 +14,9 @@ How the model is named in `Request.model`, which the catalogue resolves:
     neither                       "", the default
 
 The stock client always names a provider; one that means a route names ours,
-`rhetor` (or `auto`), and counts as naming none.
+`rhetor` (or `auto`), and counts as naming none. Who names nobody may say what
+it is about: the rules go by `component` and `task` (also `task_type`), the
+demands of `requirements` by what the models can do.
 
 `context_id` is a tag that comes back in the reply, not a key to any memory.
 """
@@ -29,6 +31,7 @@ from rhetor.core.content import Json, Text
 from rhetor.core.errors import BadRequest
 from rhetor.core.request import Chat, Message, Original, Request, Role
 from rhetor.wire import fields
+from rhetor.wire.wanted import KEY, read_wanted
 
 WIRE = "tekton"
 OURSELVES = ("rhetor", "auto")  # provider ids that stand for whatever the gateway chooses
@@ -38,9 +41,10 @@ COMPONENT_HEADER = "x-component-id"
 
 _MODEL = {"provider_id", "provider", "model_id", "model"}
 _SAMPLING = {"temperature", "max_tokens", "top_p", "top_k", "presence_penalty", "frequency_penalty", "seed"}
-_STEERING = {"stop", "stop_sequences", "timeout", "fallback_provider", "fallback_model"}
+_STEERING = {"stop", "stop_sequences", "timeout", "fallback_provider", "fallback_model", "detach_s"}
+_RULED = {"task", "task_type", KEY}
 _FOR_THE_CLIENT = {"streaming", "stream", "retry_count", "retry_delay"}
-_EITHER_PLACE = _MODEL | _SAMPLING | _STEERING | _FOR_THE_CLIENT
+_EITHER_PLACE = _MODEL | _SAMPLING | _STEERING | _RULED | _FOR_THE_CLIENT
 _AT_THE_TOP = {"messages", "system_prompt", "context_id", "component", "component_id", "options"}
 
 Conversation: TypeAlias = Callable[[Json, list[str]], tuple[Message, ...]]
@@ -106,6 +110,9 @@ def to_request(
         ),
         fallbacks=_fallbacks(at),
         timeout_s=_timeout_s(*at("timeout")),
+        detach_s=fields.optional_number(*at("detach_s")),
+        task=short_name(*at("task")) or short_name(*at("task_type")),
+        wanted=read_wanted(*at(KEY)),
         component=short_name(said, "component") or short_name(said, "component_id"),
         original=original,
         unsaid=tuple(unsaid),

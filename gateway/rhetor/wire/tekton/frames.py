@@ -52,7 +52,17 @@ class Pong:
     """What a client answers to a PING; wants nothing."""
 
 
-ClientFrame: TypeAlias = Register | Generate | Cancel | Ping | Pong
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A caller who was cut off wants the rest of a recorded generation."""
+
+    request_id: str
+    generation_id: str
+    last_event_id: str
+    """The `event_id` of the last frame it has; empty: it has none."""
+
+
+ClientFrame: TypeAlias = Register | Generate | Resume | Cancel | Ping | Pong
 
 
 class BadFrame(BadRequest):
@@ -110,12 +120,21 @@ def _generate(conversation: Conversation, field: str, stream: bool) -> _Reader:
     return read
 
 
+def _resume(said: Json, request_id: str, body: bytes) -> Resume:
+    return Resume(
+        request_id,
+        fields.text(said, "generation_id"),
+        fields.optional_text(said, "last_event_id") or "",
+    )
+
+
 _READERS: Mapping[str, _Reader] = {
     "REGISTER": _register,
     "GENERATE": _generate(_prompt, "prompt", stream=False),
     "STREAM": _generate(_prompt, "prompt", stream=True),
     "CHAT": _generate(messages_of, "messages", stream=False),
     "CHAT_STREAM": _generate(messages_of, "messages", stream=True),
+    "RESUME": _resume,
     "CANCEL": lambda said, request_id, body: Cancel(request_id),
     "PING": lambda said, request_id, body: Ping(),
     "PONG": lambda said, request_id, body: Pong(),

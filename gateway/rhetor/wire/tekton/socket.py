@@ -75,6 +75,11 @@ class Streamer:
         return out
 
 
+def with_id(frame: str, event_id: str) -> str:
+    """A frame of a recorded generation, which can be asked for again from here on."""
+    return f'{frame[:-1]},"event_id":"{event_id}"}}'
+
+
 def error_frame(
     error: RhetorError, request_id: str, info: ReplyInfo, context_id: str = DEFAULT_CONTEXT
 ) -> str:

@@ -1,0 +1,109 @@
+"""Which replies are recorded: those that a caller, or the operator for a route, wants to survive the network.
+
+`x-rhetor-detach: 300` has the generation go on without its caller, and be kept
+for so many seconds after its end. `Idempotency-Key` makes the same request,
+sent twice, one generation. Everything else is an ordinary trip.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from aiohttp import web
+
+from rhetor.core.errors import BadRequest
+from rhetor.core.request import Chat, Request
+from rhetor.http.house import HOUSE, House
+from rhetor.pipeline.detached import Repeat
+from rhetor.pipeline.recording import Telling
+from rhetor.routing.catalog import DEFAULT_NAMES
+from rhetor.wire.base import Door, Renderer, ReplyInfo, Wire
+from rhetor.wire.places import NumberedRenderer
+
+DETACH_HEADER = "x-rhetor-detach"
+KEY_HEADER = "Idempotency-Key"
+REPLAY_HEADER = "x-rhetor-idempotent-replay"
+KEY_LIMIT = 256  # characters
+MOST_DETACH_S = 86_400.0  # whoever comes back after a day has asked anew
+
+
+def begin(http: web.Request, wire: Wire, door: Door, request: Request, name: str) -> tuple[Telling, Door]:
+    """The trip of this request, or its recording, and who renders it.
+
+    Raises:
+        BadRequest: the headers ask for what cannot be; conflict: the key was used for another body.
+    """
+    house, headers = http.app[HOUSE], http.headers
+    if (asked := headers.get(DETACH_HEADER)) is not None:
+        request.detach_s = _seconds(asked)
+    detach_s = detach_of(house, request)
+    key = headers.get(KEY_HEADER)
+    if not detach_s and not key:
+        return house.pipeline.trip(request, name), door
+    if _choices(request) > 1:
+        raise BadRequest("several choices cannot be recorded: ask for one, or without a key", param="n")
+    repeat = _repeat(http, request, key) if key else None
+    follower = house.recordings.begin(request, name, detach_s, repeat)
+    return follower, _NumberedDoor(door, wire.name) if request.stream else door
+
+
+def detach_of(house: House, request: Request) -> float:
+    """How long the reply is kept; 0: it is not recorded.
+
+    Raises:
+        BadRequest: the caller wants it kept for longer than anything is, or for no time that there is.
+    """
+    wanted_s = request.detach_s
+    if wanted_s is None:
+        catalog, name = house.catalog, request.model
+        if catalog.rules and name in DEFAULT_NAMES:
+            name = catalog.ruled(request.component, request.task) or name
+        route = catalog.routes.get(catalog.aliases.get(name, name))
+        return route.detach_s if route is not None and _choices(request) == 1 else 0.0
+    if not 0 <= wanted_s <= MOST_DETACH_S:
+        raise BadRequest(
+            f"detach_s: expected 0 to {MOST_DETACH_S:g} seconds, got {wanted_s:g}", param="detach_s"
+        )
+    return wanted_s
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        message = f"{DETACH_HEADER}: expected a number of seconds, such as 300"
+        raise BadRequest(message, param=DETACH_HEADER) from None
+
+
+def _repeat(http: web.Request, request: Request, key: str) -> Repeat:
+    if len(key) > KEY_LIMIT:
+        message = f"{KEY_HEADER}: at most {KEY_LIMIT} characters, got {len(key)}"
+        raise BadRequest(message, param=KEY_HEADER)
+    body = request.original.body if request.original is not None else b""
+    return Repeat((request.principal, http.path, key), sha256(body).digest())
+
+
+def _choices(request: Request) -> int:
+    return request.input.choices if isinstance(request.input, Chat) else 1
+
+
+def keepalive_of(door: Door) -> bytes:
+    """A frame without meaning for streams with ids.
+
+    Readers that remember the last id, as the openai package does, take a
+    comment's blank line for an event without data: there it stands alone.
+    """
+    return door.keepalive.removesuffix(b"\n") if door.keepalive.startswith(b":") else door.keepalive
+
+
+class _NumberedDoor:
+    """A door whose streams have ids."""
+
+    def __init__(self, door: Door, language: str) -> None:
+        self._language = language
+        self.keepalive = keepalive_of(door)
+        self._renderer = door.renderer
+        self.parse = door.parse
+
+    def renderer(self, request: Request, info: ReplyInfo) -> Renderer:
+        return NumberedRenderer(self._renderer(request, info), self._language)

@@ -1,0 +1,289 @@
+"""One generation written down while it happens, and those who read it.
+
+A recording is chunks of canonical events, as its trip handed them out. They
+are never cut or merged afterwards, so everybody who renders them from the
+beginning gets the same frames, and a frame's place in them stays its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import sys
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+from types import TracebackType
+from typing import Protocol, TypeAlias
+
+import orjson
+
+from rhetor.core.content import JsonValue
+from rhetor.core.errors import Code, RhetorError
+from rhetor.core.events import (
+    ENDINGS,
+    SILENT,
+    Event,
+    Failed,
+    OpaquePart,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    ThinkingDelta,
+    ThinkingSigned,
+    ToolUseDelta,
+    UsageReport,
+    Vector,
+)
+from rhetor.core.request import Chat, Original, Request
+from rhetor.core.usage import Usage
+from rhetor.pipeline.trip import Trip
+from rhetor.routing.catalog import Target
+from rhetor.wire.base import Chunk
+
+BASE_BYTES = 4096  # a recording without any events: its metadata, task and places in tables
+EVENT_BYTES = 160  # an event without its text
+NUMBER_BYTES = 24  # a float
+JSON_FACTOR = 12  # parsed JSON in memory, for each byte of it as text
+REQUEST_FACTOR = 4  # the body as it came, parsed, in canonical form, and as it was sent on
+BREATH = 64  # chunks; a long recording is read in steps, so that others get their turn
+KEPT_TEXT = 1_000  # characters; longer fields are no tags
+
+
+class State(StrEnum):
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Recording:
+    """What is kept of one generation. Changes only synchronously, by the hand of `Recordings`."""
+
+    def __init__(self, trip: Trip, detach_s: float) -> None:
+        self.id = trip.request.id
+        self.request = trip.request
+        """While it runs the whole request; afterwards what renderers need of it."""
+        self.meta: dict[str, JsonValue] = trip.meta
+        self.began_at: datetime = trip.began_at
+        self.served_by: Target | None = None
+        """Who answered first: renderers name that one from the first frame on."""
+        self.detached = detach_s > 0
+        """Goes on when nobody listens."""
+        self.keep_s = detach_s
+        """How long it is kept after its end."""
+        self.state = State.RUNNING
+        self.usage: Usage | None = None
+        self.error: RhetorError | None = None
+        self.heard_content = False
+        self.length = 0
+        """Chunks so far; they only become more."""
+        self.events_bytes = 0
+        self.request_bytes = BASE_BYTES + REQUEST_FACTOR * _body_bytes(trip.request)
+        self._chunks: list[list[Event]] = []
+        self._opened = False
+        self._lost: RhetorError | None = None
+        self._news = asyncio.Event()
+        # What its owner notes of it.
+        self.scope: tuple[str | None, str, str] | None = None
+        """By which key the same request finds it."""
+        self.followers = 0
+        self.charged_bytes = 0
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.stopped: RhetorError | None = None
+        """Why it was ended before its time."""
+
+    @property
+    def ended(self) -> bool:
+        return self.state is not State.RUNNING
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory it fills."""
+        return self.request_bytes + self.events_bytes
+
+    def open(self, served_by: Target | None) -> None:
+        """Somebody answers."""
+        self._opened = True
+        self.served_by = served_by
+        self._tell()
+
+    def append(self, events: list[Event], size_bytes: int) -> None:
+        """One chunk more."""
+        events = [Failed(_bare(e.error)) if isinstance(e, Failed) else e for e in events]
+        self._chunks.append(events)
+        self.length += 1
+        self.events_bytes += size_bytes
+        for event in events:
+            if isinstance(event, UsageReport):
+                self.usage = event.usage
+            elif isinstance(event, ENDINGS):
+                self._end(event.error if isinstance(event, Failed) else None)
+            elif not isinstance(event, SILENT):
+                self.heard_content = True
+        self._tell()
+
+    def fail(self, error: RhetorError) -> None:
+        """It cannot go on; who follows is told why."""
+        if self._opened:
+            start: list[Event] = [] if self._chunks else [Started("", "")]
+            self.append([*start, Failed(error)], EVENT_BYTES)
+        else:
+            self._end(error)
+            self._tell()
+
+    def lose(self, error: RhetorError) -> None:
+        """Its events are given up; who still follows is told so instead of missing them silently."""
+        self._lost = error
+        self._chunks = []
+        self._tell()
+
+    async def opened(self) -> None:
+        """Wait until somebody answers.
+
+        Raises:
+            RhetorError: nobody did.
+        """
+        while not self._opened:
+            if self.error is not None:
+                raise _bare(self.error)
+            await self._news.wait()
+
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """Everything from the beginning, and then what comes, to the ending."""
+        at = 0
+        while True:
+            while self._lost is None and at < len(self._chunks):
+                events = self._chunks[at]
+                at += 1
+                if (
+                    at == self.length and self.error is not None
+                ):  # raised by many, it must not keep their frames
+                    events = [Failed(_bare(e.error)) if isinstance(e, Failed) else e for e in events]
+                yield Chunk(events)
+                if not at % BREATH:
+                    await asyncio.sleep(0)
+            if at == self.length and self.ended:
+                return
+            if self._lost is not None:
+                yield Chunk([Failed(_bare(self._lost))])
+                return
+            await self._news.wait()
+
+    def _end(self, error: RhetorError | None) -> None:
+        self.error = error and _bare(error)
+        if error is None:
+            self.state = State.FINISHED
+        else:
+            self.state = State.CANCELLED if error.code is Code.CANCELLED else State.FAILED
+        self.request = _light(self.request)
+        self.request_bytes = BASE_BYTES
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+
+class Followed(Protocol):
+    """Who counts the readers of a recording."""
+
+    def on_joined(self, recording: Recording) -> None: ...
+
+    def on_left(self, recording: Recording) -> None: ...
+
+
+class Follower:
+    """Reads a recording as a door reads a trip: entered, somebody answers; iterated, it gives the reply.
+
+    Args:
+        request: of the caller who follows; it may not be the one who began.
+        replayed: the caller asked for what somebody had asked before, and did not begin it.
+
+    Raises:
+        RhetorError: on entering, when nobody could answer.
+    """
+
+    verbatim = False
+
+    def __init__(
+        self, owner: Followed, recording: Recording, request: Request, replayed: bool = False
+    ) -> None:
+        self.request = request
+        self.recording = recording
+        self.replayed = replayed
+        self._owner = owner
+
+    async def __aenter__(self) -> Follower:
+        self._owner.on_joined(self.recording)
+        try:
+            await self.recording.opened()
+        except BaseException:
+            self._owner.on_left(self.recording)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._owner.on_left(self.recording)
+
+    @property
+    def meta(self) -> dict[str, JsonValue]:
+        return self.recording.meta
+
+    @property
+    def served_by(self) -> Target | None:
+        return self.recording.served_by
+
+    @property
+    def began_at(self) -> datetime:
+        return self.recording.began_at
+
+    def chunks(self) -> AsyncIterator[Chunk]:
+        """The reply, from its first event to its ending; exactly one ending."""
+        return self.recording.chunks()
+
+
+def weigh(events: Iterable[Event]) -> int:
+    """About how many bytes of memory these events hold."""
+    return sum(EVENT_BYTES + _content_bytes(event) for event in events)
+
+
+def _content_bytes(event: Event) -> int:
+    match event:
+        case TextDelta(text, logprobs):
+            return sys.getsizeof(text) + (JSON_FACTOR * len(orjson.dumps(logprobs)) if logprobs else 0)
+        case ThinkingDelta(text) | RefusalDelta(text) | ThinkingSigned(text) | ToolUseDelta(_, text):
+            return sys.getsizeof(text)
+        case Vector(_, values):
+            return sys.getsizeof(values) + (0 if isinstance(values, str) else NUMBER_BYTES * len(values))
+        case OpaquePart(part):
+            return JSON_FACTOR * len(orjson.dumps(dict(part.data)))
+        case _:
+            return 0
+
+
+def _body_bytes(request: Request) -> int:
+    return len(request.original.body) if request.original is not None else 0
+
+
+def _light(request: Request) -> Request:
+    """What renderers need of a request: how the answer is wanted, and the caller's short tags."""
+    original = request.original
+    if original is not None:
+        tags = {k: v for k, v in original.fields.items() if isinstance(v, str) and len(v) <= KEPT_TEXT}
+        original = Original(original.wire, b"", tags)
+    input = request.input
+    without = Chat(messages=()) if isinstance(input, Chat) else replace(input, inputs=())
+    return replace(request, input=without, original=original, unsaid=())
+
+
+def _bare(error: RhetorError) -> RhetorError:
+    """The same error without where it was raised: that would keep everything alive that was at hand there."""
+    return copy.copy(error)
+
+
+Telling: TypeAlias = Trip | Follower
+"""How a door gets a reply: from the trip itself, or from what is written down of it."""

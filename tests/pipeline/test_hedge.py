@@ -1,0 +1,119 @@
+"""Two at a time: the earlier answer counts, and nothing of the later one is left."""
+
+import asyncio
+
+import pytest
+
+from rhetor.core.errors import Code
+from rhetor.pipeline.hedge import earliest
+from rhetor.tasks import spawn
+from rhetor.testing import Gate, fails, hangs, says
+from tests.pipeline.house import House, chat
+
+LATE_S = 0.02
+
+
+async def answer(text: str | None, gate: asyncio.Event | None = None) -> str | None:
+    if gate is not None:
+        await gate.wait()
+    return text
+
+
+class TestTheRace:
+    async def test_who_is_in_time_runs_alone(self) -> None:
+        asked = []
+        assert await earliest(answer("a"), lambda: asked.append(1), 60, asked.append) == "a"
+        assert asked == []
+
+    async def test_who_is_late_may_be_beaten(self) -> None:
+        discarded: list[str] = []
+        won = await earliest(answer("a", asyncio.Event()), lambda: answer("b"), LATE_S, discarded.append)
+        assert (won, discarded) == ("b", [])
+
+    async def test_the_second_may_decline(self) -> None:
+        gate = asyncio.Event()
+
+        def decline() -> None:
+            gate.set()
+
+        assert await earliest(answer("a", gate), decline, LATE_S, lambda it: None) == "a"
+
+    async def test_one_that_fails_leaves_it_to_the_other(self) -> None:
+        gate = asyncio.Event()
+
+        async def fail() -> str | None:
+            gate.set()
+            return None
+
+        assert await earliest(answer("a", gate), fail, LATE_S, lambda it: None) == "a"
+        assert await earliest(answer(None), lambda: None, LATE_S, lambda it: None) is None
+
+    async def test_of_two_at_the_same_moment_one_is_given_back(self) -> None:
+        gate = asyncio.Event()
+        discarded: list[str] = []
+
+        def second() -> object:
+            asyncio.get_running_loop().call_soon(gate.set)
+            return answer("b", gate)
+
+        won = await earliest(answer("a", gate), second, LATE_S, discarded.append)  # type: ignore[arg-type]
+        assert {won, *discarded} == {"a", "b"}
+
+    async def test_whoever_leaves_stops_both(self) -> None:
+        stopped = []
+
+        async def run(name: str) -> str | None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.append(name)
+            return name
+
+        began = asyncio.Event()
+
+        def second() -> object:
+            began.set()
+            return run("b")
+
+        race = spawn(earliest(run("a"), second, LATE_S, lambda it: None), "race")  # type: ignore[arg-type]
+        await began.wait()
+        race.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await race
+        assert sorted(stopped) == ["a", "b"]
+
+
+class TestARoute:
+    async def test_asks_a_second_target_when_the_first_is_unusually_late(self, house: House) -> None:
+        """The loser is cancelled, and says so in the record."""
+        house.rule(hedge=True)
+        assert (await house.ask(chat())).meta["served_by"] == "a/small"  # now it is known what is usual
+        house["a"].next(hangs())
+        house["b"].says("faster")
+
+        heard = await house.ask(chat())
+
+        assert heard.text == "faster"
+        await (await house["a"].request(2)).aborted(within_s=0.25)
+        record = (await house.books())[0]
+        told = {(a.target, a.outcome, a.how) for a in record.attempts}
+        assert told == {("a/small", Code.CANCELLED, ""), ("b/small", "ok", "hedged")}
+
+    async def test_does_not_while_nothing_is_usual(self, house: House) -> None:
+        house.rule(hedge=True)
+        gate = Gate()
+        house["a"].next(says("slow").but(hangs(gate)))
+        asking = house.start(chat())
+        await house["a"].request()
+        gate.open()
+        await asking.task
+
+        assert not house["b"].requests
+
+    async def test_falls_back_as_ever(self, house: House) -> None:
+        house.rule(hedge=True)
+        await house.ask(chat())
+        house["a"].always(fails(503))
+        house["b"].says("hello")
+
+        assert (await house.ask(chat())).text == "hello"

@@ -1,0 +1,179 @@
+"""What is written down of a generation, and how it is read."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from rhetor.core.capability import Capability
+from rhetor.core.content import JsonValue, Opaque
+from rhetor.core.errors import Code, RhetorError, UpstreamError
+from rhetor.core.events import (
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    OpaquePart,
+    Started,
+    TextDelta,
+    ThinkingDelta,
+    ToolUseDelta,
+    UsageReport,
+    Vector,
+    fold,
+)
+from rhetor.core.request import Chat, Embed, Original, Request
+from rhetor.core.usage import Usage
+from rhetor.pipeline.recording import BREATH, Recording, State, weigh
+from rhetor.tasks import spawn
+from tests.pipeline.house import House, chat
+
+DONE = Finished(FinishReason.STOP)
+
+
+def record(house: House, request: Request | None = None) -> Recording:
+    return Recording(house.pipeline.trip(request or chat(), "test"), 60.0)
+
+
+def say(recording: Recording, *events: Event) -> None:
+    recording.append(list(events), weigh(events))
+
+
+async def read(recording: Recording) -> list[Event]:
+    return [event async for chunk in recording.chunks() for event in chunk.events]
+
+
+async def test_whoever_reads_hears_all_from_the_beginning(house: House) -> None:
+    recording = record(house)
+    recording.open(None)
+    say(recording, Started("", "m"), TextDelta("one"))
+    early = spawn(read(recording), "early")
+    await asyncio.sleep(0)
+    say(recording, TextDelta(" two"))
+    late = spawn(read(recording), "late")
+    say(recording, DONE)
+    assert await early == await late
+    assert fold(await early).text == "one two"
+    assert recording.state is State.FINISHED
+
+
+async def test_chunks_stay_as_they_were(house: House) -> None:
+    """A place in them is a place for ever."""
+    recording = record(house)
+    recording.open(None)
+    said: list[list[Event]] = [[Started("", "m")], [TextDelta("a"), TextDelta("b")], [TextDelta("c"), DONE]]
+    for events in said:
+        recording.append(events, 1)
+    assert [chunk.events async for chunk in recording.chunks()] == said
+    assert recording.length == 3
+
+
+async def test_a_failure_is_the_last_event(house: House) -> None:
+    recording = record(house)
+    recording.open(None)
+    say(recording, Started("", "m"), TextDelta("one"))
+    recording.fail(UpstreamError("gone", Code.CONNECTION_LOST))
+    for _ in range(2):
+        ending = (await read(recording))[-1]
+        assert isinstance(ending, Failed)
+        assert ending.error.code is Code.CONNECTION_LOST
+    assert recording.state is State.FAILED
+
+
+async def test_an_error_is_raised_to_each_anew(house: House) -> None:
+    """What one reader's traceback holds is not kept for the others."""
+    recording = record(house)
+    recording.fail(RhetorError("nobody", Code.NOTHING_TO_TRY))
+    with pytest.raises(RhetorError) as first:
+        await recording.opened()
+    with pytest.raises(RhetorError) as second:
+        await recording.opened()
+    assert first.value is not second.value
+    assert recording.error is not None
+    assert recording.error.__traceback__ is None
+
+
+async def test_a_lost_recording_is_never_taken_for_a_whole_one(house: House) -> None:
+    recording = record(house)
+    recording.open(None)
+    for n in range(10):
+        say(recording, TextDelta(str(n)))
+    say(recording, DONE)
+    chunks = recording.chunks()
+    heard = [await anext(chunks) for _ in range(3)]
+    recording.lose(RhetorError("made room", Code.POOL_FULL))
+    heard += [chunk async for chunk in chunks]
+    assert len(heard) == 4
+    assert isinstance(heard[-1].events[-1], Failed)
+
+
+async def test_a_long_recording_lets_others_have_their_turn(house: House) -> None:
+    recording = record(house)
+    recording.open(None)
+    for _ in range(BREATH * 3):
+        say(recording, TextDelta("x"))
+    say(recording, DONE)
+    reading = spawn(read(recording), "reading")
+    await asyncio.sleep(0)
+    assert not reading.done()
+    await reading
+
+
+@pytest.mark.parametrize(
+    "input", [Chat(messages=()), Embed(inputs=("x" * 10_000,), encoding="base64")], ids=["chat", "embed"]
+)
+async def test_of_the_request_only_what_renderers_need_is_kept(house: House, input: Chat | Embed) -> None:
+    fields: dict[str, JsonValue] = {"context_id": "c1", "messages": ["x"], "prompt": "x" * 10_000}
+    request = Request(
+        id="", capability=Capability.CHAT, model="fast", input=input, stream=True,
+        original=Original("tekton", b"x" * 100_000, fields), component="comp", principal="ann",
+    )  # fmt: skip
+    recording = record(house, request)
+    before = recording.held_bytes
+    recording.open(None)
+    say(recording, DONE)
+    kept = recording.request
+    assert kept.original == Original("tekton", b"", {"context_id": "c1"})
+    assert (kept.component, kept.principal, kept.stream) == ("comp", "ann", True)
+    if isinstance(kept.input, Embed):
+        assert kept.input == Embed(inputs=(), encoding="base64")
+    assert before > 400_000 > 10_000 > recording.held_bytes
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: TextDelta(f"w{n} "),
+        lambda n: TextDelta("ж" * 200 + str(n)),
+        lambda n: TextDelta(
+            f"w{n}", [{"token": f"w{n}", "logprob": -0.5, "top_logprobs": [{"token": str(n)}]}]
+        ),
+        lambda n: ThinkingDelta("x" * n),
+        lambda n: ToolUseDelta(0, f'{{"a":{n}}}'),
+        lambda n: Vector(n, [n + i / 7 for i in range(100)]),
+        lambda n: OpaquePart(Opaque("anthropic", {"type": "x", "data": [{"n": n, "text": f"t{n}"}] * 3})),
+    ],
+    ids=["word", "letters", "logprobs", "thought", "arguments", "vector", "opaque"],
+)
+def test_what_is_weighed_is_what_is_held(make: Callable[[int], Event]) -> None:
+    """At least what it is, so that the bounds hold, and not so much more that they mean nothing."""
+    gc.collect()
+    tracemalloc.start()
+    held = [[make(n)] for n in range(500)]
+    real_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    weighed = sum(map(weigh, held))
+    assert real_bytes < weighed < 6 * real_bytes
+
+
+async def test_usage_is_the_latest(house: House) -> None:
+    recording = record(house)
+    recording.open(None)
+    say(recording, UsageReport(Usage(1, 1)), UsageReport(Usage(1, 5)), DONE)
+    assert recording.usage == Usage(1, 5)
+    assert recording.began_at <= datetime.now(UTC)
