@@ -24,6 +24,7 @@ from rhetor.http.server import table
 from rhetor.providers.builtin import load_builtin
 from rhetor.providers.document import providers_page
 from rhetor.providers.spec import AuthSpec, QuirkSpec
+from rhetor.routing.retry import Remedy, remedy_of
 from rhetor.telemetry.metrics import TABLE
 from rhetor.wire.base import Quirks
 
@@ -41,6 +42,17 @@ PLAIN = {
 """Settings that need no docstring where they are declared."""
 AGAIN = "/api/llm"
 REGION = re.compile(r"(<!-- from the code: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+ASKED = {
+    Remedy.STOP: "nobody",
+    Remedy.AGAIN: "the same target once more, then the next",
+    Remedy.ELSEWHERE: "the next target",
+    Remedy.SLOW: "the next target, and not this one again",
+    Remedy.WAIT: "another account or model, else this one when its window has ended",
+    Remedy.OTHER_KEY: "another key or target",
+    Remedy.OTHER_MODEL: "a target with another model",
+    Remedy.LARGER: "a target that takes longer conversations",
+}
+"""What follows a failed attempt, in a few words."""
 DOORS = {
     "openai": "OpenAI",
     "anthropic": "Anthropic",
@@ -123,16 +135,10 @@ def metrics() -> str:
 
 
 def codes() -> str:
-    """Every error code, its status, and what follows from it."""
-    lines = ["| Code | Status | What the gateway does then |", "|---|---|---|"]
-    follows = {
-        "never": "gives up: no target would do better",
-        "same": "tries the next target",
-        "next": "tries the next target",
-        "later": "tries the next target, and tells the caller when to come again",
-    }
+    """Every error code, its status, and who is asked after an attempt that failed with it."""
+    lines = ["| Code | Status | Who is asked then |", "|---|---|---|"]
     for code, meaning in MEANING.items():
-        lines.append(f"| `{code}` | {meaning.status} | {follows[meaning.retry]} |")
+        lines.append(f"| `{code}` | {meaning.status} | {ASKED[remedy_of(code)]} |")
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,7 @@ FLOORS = (
     {"providers", "policy", "services"},
     {"pipeline", "sessions", "plugins"},
     {"http", "testing"},
-    {"config", "assembly", "app", "cli", "__main__"},
+    {"config", "assembly", "checks", "app", "cli", "__main__"},
 )
 FLOOR_OF = {room: n for n, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from rhetor import tasks
 from rhetor.assembly import MakeTransport, Member, assemble, load, make_catalog, secrets_of
+from rhetor.checks import check_again_and_again
 from rhetor.config import Config, ConfigError, Problem, is_loopback, resolve_secret, without_effect
 from rhetor.core.clock import Clock, SystemClock
 from rhetor.core.errors import Code, RhetorError
@@ -138,6 +139,7 @@ class App:
             raise ConfigError([_cannot_listen(server.host, server.port, error)]) from None
         self.house.port = self._listener.sockets[0].getsockname()[1]
         self._look_for_models()
+        self._background.spawn(tasks.supervise("checks", self._check), "checks")
         self._tell("listening")
 
     @property
@@ -267,6 +269,10 @@ class App:
                 log.warning("provider off", extra={"provider": id, "reason": reason})
         for problem in without_effect(self._environ):
             log.warning("variable without effect", extra={"reason": str(problem)})
+
+    async def _check(self) -> None:
+        health = self.house.pipeline.health
+        await check_again_and_again(self.registry, health, lambda: self.config.health.check_s)
 
     def _look_for_models(self) -> asyncio.Task[None] | None:
         """Start the discovery anew; gives back the one before."""

@@ -325,6 +325,31 @@ class TestPatience:
         assert (await house.booked()).attempts == ()
 
 
+class TestRepeating:
+    async def test_a_repeat_that_is_silent_leaves_time_for_the_others(self, house: House) -> None:
+        """After one failure the same target is asked again; it gets no more time than at first."""
+        house.rule()
+        house.hurry(first_event_s=SHORT_S, total_s=8)
+        house["a"].next(fails(500), hangs())
+
+        heard = await house.ask(chat())
+
+        assert heard.text == "hello world"
+        record = await house.booked()
+        assert [a.outcome for a in record.attempts] == [
+            Code.UPSTREAM_ERROR,
+            Code.FIRST_EVENT_TIMEOUT,
+            "ok",
+        ]
+
+    async def test_repeats_are_few_also_when_all_fail_at_the_same_moment(self, house: House) -> None:
+        house["a"].always(fails(500))
+
+        await asyncio.gather(*(house.ask(chat("a/small")) for _ in range(100)))
+
+        assert len(house["a"].requests) <= 100 + 10 + 100 // 5 + 5
+
+
 class TestMistakes:
     async def test_what_cannot_be_said_in_a_language_is_not_the_providers_word(self, house: House) -> None:
         """It was never asked. The next target may speak another language, but here it does not."""

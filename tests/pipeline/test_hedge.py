@@ -57,6 +57,7 @@ class TestTheRace:
             return answer("b", gate)
 
         won = await earliest(answer("a", gate), second, LATE_S, discarded.append)  # type: ignore[arg-type]
+        await asyncio.sleep(0)
         assert {won, *discarded} == {"a", "b"}
 
     async def test_whoever_leaves_stops_both(self) -> None:
@@ -81,6 +82,38 @@ class TestTheRace:
         with pytest.raises(asyncio.CancelledError):
             await race
         assert sorted(stopped) == ["a", "b"]
+
+    async def test_a_winner_that_nobody_waits_for_is_given_back(self) -> None:
+        """The caller may leave in the very turn in which somebody wins."""
+        for turns in range(1, 8):
+            made: list[str] = []
+            discarded: list[str] = []
+
+            async def win(made: list[str] = made) -> str | None:
+                await asyncio.sleep(0)
+                made.append("a")
+                return "a"
+
+            race = spawn(earliest(win(), lambda: None, 60, discarded.append), "race")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            race.cancel()
+            (got,) = await asyncio.gather(race, return_exceptions=True)
+            for _ in range(4):
+                await asyncio.sleep(0)
+            assert (got == "a") is not bool(discarded) or not made
+
+    async def test_an_error_of_one_leaves_nothing_of_the_other(self) -> None:
+        discarded: list[str] = []
+
+        async def fail() -> str | None:
+            raise RuntimeError("a bug")
+
+        with pytest.raises(RuntimeError):
+            await earliest(answer("a", asyncio.Event()), fail, LATE_S, discarded.append)
+        with pytest.raises(RuntimeError):
+            await earliest(fail(), lambda: answer("a"), LATE_S, discarded.append)
+        assert discarded == []
 
 
 class TestARoute:
@@ -109,6 +142,18 @@ class TestARoute:
         await asking.task
 
         assert not house["b"].requests
+
+    async def test_asks_nobody_early_while_the_first_is_in_trouble(self, house: House) -> None:
+        """Neither inside the window of a quota, nor past a breaker."""
+        house.rule(hedge=True)
+        await house.ask(chat())
+        house["a"].next(fails(429, headers={"retry-after": "60"}))
+        await house.ask(chat())
+        asked = len(house["a"].requests)
+
+        await house.ask(chat())
+
+        assert len(house["a"].requests) == asked
 
     async def test_falls_back_as_ever(self, house: House) -> None:
         house.rule(hedge=True)

@@ -45,6 +45,20 @@ async def test_a_caller_who_leaves_is_no_timeout() -> None:
             await task
 
 
+async def test_a_task_that_was_to_leave_before_can_still_run_out_of_time() -> None:
+    """As it may be that cleans up after itself."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    try:
+        with pytest.raises(TimeoutError), Patience(asyncio.get_running_loop(), 0.001):
+            await asyncio.Event().wait()
+    finally:
+        task.uncancel()
+
+
 async def test_an_error_inside_passes() -> None:
     with pytest.raises(ValueError, match="this"), Patience(asyncio.get_running_loop(), 60):
         raise ValueError("this")

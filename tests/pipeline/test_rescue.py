@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
+from rhetor.core.capability import Capability
 from rhetor.core.content import Thinking, ToolUse
 from rhetor.core.errors import Code
 from rhetor.core.request import Request
@@ -19,6 +23,7 @@ from rhetor.testing import (
     error_in_200,
     fails,
     hangs,
+    raw_frames,
     resets,
     says,
     slow,
@@ -26,11 +31,13 @@ from rhetor.testing import (
 from rhetor.testing.seen import Seen
 from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.openai import OPENAI
+from rhetor.wire.sse import frame
 from tests.pipeline.house import House, chat, provider, verbatim
 
 WORDS = [f"word{n}" for n in range(60)]
 WHOLE = " ".join(WORDS)
 SHORT_S = 0.2
+GOLDEN = Path(__file__).parents[1] / "golden"
 LANES = pytest.mark.parametrize("ask", [chat, verbatim], ids=["translated", "verbatim"])
 BREAKS = [
     pytest.param(cuts(40), Code.CONNECTION_LOST, id="cut"),
@@ -139,6 +146,35 @@ class TestTheRest:
         ]
 
 
+class TestTheEnd:
+    """A reply that had said why it ends is whole, however its connection ends."""
+
+    @LANES
+    @pytest.mark.parametrize("fault", [resets(1), hangs(after=1)], ids=["reset", "silence"])
+    @pytest.mark.parametrize(
+        ("wire", "name", "last"),
+        [
+            (OPENAI, "openai/text.sse", b"data: [DONE]"),
+            (ANTHROPIC, "anthropic/text.sse", b"event: message_stop"),
+        ],
+        ids=["openai", "anthropic"],
+    )
+    async def test_is_not_looked_for_elsewhere(
+        self, house: House, ask: Callable[..., Request], wire: Any, name: str, last: bytes, fault: Step
+    ) -> None:
+        house.hurry(idle_s=SHORT_S)
+        await house.replace(provider("a", house["a"].base_url, wire=wire))
+        said = (GOLDEN / name).read_bytes().partition(last)[0]
+        house["a"].next(raw_frames([said], content_type="text/event-stream").but(fault))
+
+        heard = await house.ask(ask())
+
+        assert heard.failed is None
+        assert heard.text
+        assert not house["b"].requests
+        assert (await house.booked()).outcome == "ok"
+
+
 class TestNoRest:
     @LANES
     async def test_of_another_text(self, house: House, ask: Callable[..., Request]) -> None:
@@ -216,6 +252,37 @@ class TestNoRest:
         record = await house.booked()
         assert record.outcome == Code.CANCELLED
         assert outcomes(record.attempts)[1] == ("b/small", Code.CANCELLED, "restarted")
+
+    async def test_where_the_place_in_the_frames_is_not_known(self, house: House) -> None:
+        """Two texts in a row: events do not tell which of them is open."""
+        for id in ("a", "b"):
+            await house.replace(provider(id, house[id].base_url, wire=ANTHROPIC))
+        frames = [
+            b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","model":"m"}}\n\n',
+            *_text_block(0, "ten percent.", closed=True),
+            *_text_block(1, "sales rose", closed=False),
+        ]
+        house["a"].next(
+            raw_frames(frames, content_type="text/event-stream").but(slow(gap_s=0.001), resets(5))
+        )
+        body = {
+            "model": "fast",
+            "max_tokens": 9,
+            "stream": True,
+            "messages": [{"role": "user", "content": "hi"}],
+        }
+
+        heard = await house.ask(ANTHROPIC.doors[Capability.CHAT].parse(orjson.dumps(body), {}))
+
+        assert heard.failed is not None
+        assert not house["b"].requests
+
+
+def _text_block(index: int, text: str, closed: bool) -> list[bytes]:
+    start = {"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}}
+    delta = {"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": text}}
+    said = [start, delta, *([{"type": "content_block_stop", "index": index}] if closed else [])]
+    return [frame(orjson.dumps(it), str(it["type"])) for it in said]
 
 
 class TestHolding:

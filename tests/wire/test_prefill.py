@@ -87,6 +87,23 @@ def test_only_where_the_row_says_so(quirks: Quirks, model: str, takes: bool) -> 
     assert (prefilled(request_of(None), "a", model, quirks) is not None) is takes
 
 
+@pytest.mark.parametrize("wire", [OPENAI, ANTHROPIC, None], ids=["openai", "anthropic", "built"])
+def test_what_was_said_counts_against_the_limit(wire: Wire | None) -> None:
+    """The answer gets no longer than the caller wanted; one that is full has no rest."""
+    request = request_of(wire)
+    assert isinstance(request.input, Chat)
+    request.input = replace(request.input, max_tokens=9)
+
+    begun = prefilled(request, "x" * 20, "m", TAKES)
+
+    assert begun is not None
+    assert isinstance(begun.input, Chat)
+    assert begun.input.max_tokens == 4
+    if wire is not None:
+        assert sent(wire, begun, TAKES)["max_tokens"] == 4
+    assert prefilled(request, "x" * 36, "m", TAKES) is None
+
+
 def test_not_while_the_model_thinks() -> None:
     """Its thoughts would be missing before the answer."""
     request = request_of(None)

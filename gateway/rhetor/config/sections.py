@@ -276,6 +276,18 @@ class RulesConfig(Section):
     default: str | None = Field(None, description="For all others who name no model.")
 
 
+class HealthConfig(Section):
+    """How it is noticed that a provider is back."""
+
+    check_s: float = Field(
+        0.0,
+        ge=0,
+        le=86_400,
+        description="How often providers that are left alone are asked for their models, in seconds, in the "
+        "background. 0: never; requests notice it themselves, within half a minute.",
+    )
+
+
 class LogsConfig(Section):
     """What is logged, and how."""
 
@@ -305,6 +317,7 @@ class Config(Section):
     rules: RulesConfig = RulesConfig()
     timeouts: TimeoutsConfig = TimeoutsConfig()
     discovery: DiscoveryConfig = DiscoveryConfig()
+    health: HealthConfig = HealthConfig()
     logs: LogsConfig = LogsConfig()
 
 
@@ -313,6 +326,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "rules": RulesConfig,
     "timeouts": TimeoutsConfig,
     "discovery": DiscoveryConfig,
+    "health": HealthConfig,
     "logs": LogsConfig,
 }
 """The sections of settings; the others hold names."""

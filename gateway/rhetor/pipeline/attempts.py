@@ -16,7 +16,7 @@ from typing import Any
 from rhetor.core.call import Deadlines
 from rhetor.core.clock import Clock
 from rhetor.core.errors import Code, Retry, RhetorError, UpstreamError
-from rhetor.core.events import SILENT, Event, Failed
+from rhetor.core.events import SILENT, Event, Failed, Finished
 from rhetor.core.record import AttemptRecord
 from rhetor.core.request import Request
 from rhetor.pipeline.continuation import Continuation, Prefilled, Restarted
@@ -26,15 +26,17 @@ from rhetor.pipeline.patience import Patience
 from rhetor.pipeline.watch import Watch
 from rhetor.providers.provider import Prepared, Provider
 from rhetor.providers.registry import Snapshot
+from rhetor.routing.breaker import State
 from rhetor.routing.catalog import Midstream, Target
 from rhetor.routing.health import Health
 from rhetor.routing.plan import Candidate, Plan
 from rhetor.routing.retry import Step, Tried, next_step
 from rhetor.transport.base import Phase, Progress, Response
-from rhetor.wire.base import Chunk, Decoder
+from rhetor.wire.base import WHOLE_LIMIT_BYTES, Chunk, Decoder
 
 log = logging.getLogger(__name__)
 
+LAST_WORDS_S = 1.0  # for the caller to take them, when there is no time for anything else
 ERROR_BODY_BYTES = 64 * 1024  # an error page longer than this says nothing more
 
 _OUT_OF_TIME = {
@@ -96,6 +98,10 @@ class Answer:
         try:
             data = await anext(self.reader, b"")
         except UpstreamError as error:
+            self.complete = True
+            last = self.decoder.close()
+            if _is_whole(last):
+                return last  # it had said why it ends; how the connection ends after that concerns nobody
             if watch.expired is not None:
                 raise watch.expired from error
             raise
@@ -124,6 +130,13 @@ class Attempts:
         self.deadlines = _deadlines(plan.route.deadlines, request.timeout_s)
         self._ends_s = clock.monotonic_s() + self.deadlines.total_s
         self.log: list[AttemptRecord] = []
+
+    @property
+    def may_rescue(self) -> bool:
+        """Whether a reply that breaks off may be finished by somebody else."""
+        plan = self._plan
+        others = len(plan.candidates) + len(plan.cooling) > 1
+        return others and self._request.stream and plan.route.midstream is Midstream.CONTINUE
 
     async def open(self) -> Answer:
         """The first target that speaks. Whoever called settles the answer and closes its response.
@@ -158,7 +171,7 @@ class Attempts:
 
     def watch(self, answer: Answer) -> Watch:
         """The clock over the rest of an answer."""
-        left_s = self._ends_s - self._clock.monotonic_s()
+        left_s = max(self._ends_s - self._clock.monotonic_s(), LAST_WORDS_S)
         return Watch(self._loop, answer.response, self.deadlines.idle_s, left_s)
 
     def settle(self, answer: Answer, error: RhetorError | None, outcome: str) -> None:
@@ -175,9 +188,9 @@ class Attempts:
 
     async def _until_spoken(self, heard: Heard | None) -> Answer:
         while (step := self._step()) is not None:
+            self._count(step.candidate.target, step.again)  # before anybody else decides
             if step.wait_s > 0:
                 await asyncio.sleep(step.wait_s)
-            self._count(step.candidate.target, step.again)
             answer = await self._try(step.candidate, self._ways(step.candidate, heard))
             if answer is not None:
                 return answer
@@ -202,9 +215,12 @@ class Attempts:
 
     async def _hedge(self, first: Candidate, second: Candidate) -> Answer | None:
         """Whoever of the two speaks first, the second being asked when the first is unusually late."""
-        late_s = self._health.of(first.target, first.domain, self._clock.monotonic_s()).late_s
+        standing = self._health.of(first.target, first.domain, self._clock.monotonic_s())
+        late_s = standing.late_s
         if late_s is None:  # nobody knows yet what is late
             return None
+        if standing.breaker is not State.CLOSED or standing.cooling_s > 0:
+            return None  # whoever is in trouble is asked with care
 
         def ask_second() -> Coroutine[Any, Any, Answer | None] | None:
             provider = second.target.provider
@@ -264,7 +280,7 @@ class Attempts:
         yield Way(self._request, "restarted", Restarted(text))
 
     async def _ask(self, candidate: Candidate, way: Way) -> Answer:
-        patience_s = self._patience_s()
+        patience_s = self._patience_s(candidate.target)
         progress = Progress()
         try:
             with Patience(self._loop, patience_s):
@@ -279,16 +295,17 @@ class Attempts:
             await self._hear_out(answer)
         return answer
 
-    def _patience_s(self) -> float:
-        """How long one target may stay silent: a share of the rest, less where another one could answer."""
+    def _patience_s(self, target: Target) -> float:
+        """How long a target may stay silent: all of the rest, or little where another one could answer."""
         left_s = self._ends_s - self._clock.monotonic_s()
-        tried = {tried.candidate.target for tried in self._tried}
-        untried = sum(candidate.target not in tried for candidate in self._plan.candidates)
-        share_s = left_s / max(untried, 1)
-        if untried > 1:
-            deadlines = self.deadlines
-            return min(deadlines.first_event_s if self._request.stream else deadlines.whole_s, share_s)
-        return share_s
+        asked = {target, *(tried.candidate.target for tried in self._tried)}
+        known = (*self._plan.candidates, *self._plan.cooling)
+        others = sum(candidate.target not in asked for candidate in known)
+        if not others:
+            return left_s
+        deadlines = self.deadlines
+        usual_s = deadlines.first_event_s if self._request.stream else deadlines.whole_s
+        return min(usual_s, left_s / (others + 1))
 
     async def _first_words(self, candidate: Candidate, way: Way, progress: Progress) -> Answer:
         target = candidate.target
@@ -315,9 +332,14 @@ class Attempts:
     async def _hear_out(self, answer: Answer) -> None:
         """Let a target say everything before the caller hears of it."""
         watch = self.watch(answer)
+        size = 0
         try:
             while not answer.complete:
-                answer.hear(await answer.next(watch))
+                chunk = await answer.next(watch)
+                answer.hear(chunk)
+                size += len(chunk.raw)
+                if size > WHOLE_LIMIT_BYTES:
+                    raise UpstreamError("the reply is larger than any real one", Code.PROTOCOL)
         except BaseException:
             answer.response.close()
             raise
@@ -349,6 +371,11 @@ class Attempts:
             log.error("key refused", extra={"refusal": said})
         self._failures.append(error)
         self._tried.append(Tried(candidate, error.code, error.retry_after_s, spoke))
+
+
+def _is_whole(last: Chunk) -> bool:
+    """Whether a reply that broke off had come to its end all the same, or had ended before."""
+    return not last.events or isinstance(last.events[-1], Finished)
 
 
 def _deadlines(configured: Deadlines, wanted_s: float | None) -> Deadlines:

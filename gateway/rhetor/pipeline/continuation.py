@@ -65,13 +65,13 @@ class Restarted:
         if self.skipped_chars == len(self._text):
             return event
         match event:
-            case TextDelta(text, logprobs):
-                return self._unknown(text, logprobs is not None)
+            case TextDelta(text):
+                return self._unknown(text)
             case Finished() if not self._text[self.skipped_chars :].strip():
                 return event
         raise _diverged()
 
-    def _unknown(self, text: str, has_logprobs: bool) -> Event | None:
+    def _unknown(self, text: str) -> Event | None:
         known = min(len(text), len(self._text) - self.skipped_chars)
         if not self._text.startswith(text[:known], self.skipped_chars):
             raise _diverged()

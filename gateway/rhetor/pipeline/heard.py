@@ -17,24 +17,34 @@ PIECES = 512  # kept apart, until they are joined: a long reply takes the room o
 
 
 class Heard:
-    """Collects a reply's events in little room: what was said in many pieces is kept as one."""
+    """Collects a reply's events in little room: what was said in many pieces is kept as one.
 
-    __slots__ = ("_log", "_pieces", "_wordless", "usage")
+    Args:
+        keeps: False where nobody can go on anyway: then it only counts.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_joined", "_keeps", "_log", "_pieces", "_wordless", "chars", "usage")
+
+    def __init__(self, keeps: bool = True) -> None:
+        self._keeps = keeps
         self._log: list[Event] = []
+        self._joined: list[str] = []
         self._pieces: list[str] = []
         self._wordless = False
+        self.chars = 0
+        """How much was heard, in characters: for estimates."""
         self.usage: Usage | None = None
         """The last that was reported."""
 
     def add(self, event: Event) -> None:
         kind = type(event)
         if kind is TextDelta:
-            pieces = self._pieces
-            pieces.append(event.text)  # type: ignore[union-attr]  # narrowed by identity, for speed
-            if len(pieces) > PIECES:
-                self._pieces = ["".join(pieces)]
+            text: str = event.text  # type: ignore[union-attr]  # narrowed by identity, for speed
+            self.chars += len(text)
+            if self._keeps:
+                self._pieces.append(text)
+                if len(self._pieces) > PIECES:
+                    self._join()
         elif kind is UsageReport:
             self.usage = event.usage  # type: ignore[union-attr]
         else:
@@ -43,26 +53,31 @@ class Heard:
     @property
     def text(self) -> str:
         """The text that was being said last; empty when something else was."""
-        return "".join(self._pieces)
+        return "".join([*self._joined, *self._pieces])
 
     @property
     def can_be_continued(self) -> bool:
         """Whether it broke off within a text, after nothing but text and thoughts that had ended."""
-        return not self._wordless and any(self._pieces)
-
-    @property
-    def chars(self) -> int:
-        """How much was heard, in characters: for estimates."""
-        return sum(map(_length, self._log)) + sum(map(len, self._pieces))
+        return not self._wordless and (any(self._pieces) or bool(self._joined))
 
     def events(self) -> list[Event]:
         """The same in as few events as possible."""
-        return [*self._log, TextDelta(self.text)] if self._pieces else list(self._log)
+        text = self.text
+        return [*self._log, TextDelta(text)] if text else list(self._log)
+
+    def _join(self) -> None:
+        self._joined.append("".join(self._pieces))
+        self._pieces = []
 
     def _add_other(self, event: Event) -> None:
-        if self._pieces:
-            self._log.append(TextDelta(self.text))
-            self._pieces = []
+        match event:
+            case ThinkingDelta(text) | ToolUseDelta(arguments=text):
+                self.chars += len(text)
+        if not self._keeps:
+            return
+        if text := self.text:
+            self._log.append(TextDelta(text))
+        self._joined, self._pieces = [], []
         last = self._log[-1] if self._log else None
         match event:
             case ThinkingDelta(text) if isinstance(last, ThinkingDelta):
@@ -76,12 +91,3 @@ class Heard:
             isinstance(it, TextDelta) for it in self._log
         )
         self._wordless |= between or not isinstance(event, Started | ThinkingDelta | ThinkingSigned)
-
-
-def _length(event: Event) -> int:
-    match event:
-        case TextDelta(text=text) | ThinkingDelta(text=text):
-            return len(text)
-        case ToolUseDelta(arguments=arguments):
-            return len(arguments)
-    return 0

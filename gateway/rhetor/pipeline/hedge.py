@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from rhetor.tasks import spawn
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -21,30 +24,45 @@ async def earliest(
 
     Args:
         second: asked for when the first has not answered after `late_s` seconds; may still decline.
-        discard: gets an answer that came too late.
+        discard: gets an answer that came too late, or that nobody waits for any more.
     """
-    running = {spawn(first, "hedge: first")}
+    racers = [spawn(first, "hedge: first")]
+    winner: asyncio.Task[T | None] | None = None
     try:
-        done, _ = await asyncio.wait(running, timeout=late_s)
+        done, _ = await asyncio.wait(racers, timeout=late_s)
         if not done and (other := second()) is not None:
-            running.add(spawn(other, "hedge: second"))
-        while running:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            answers = [answer for task in done if (answer := task.result()) is not None]
-            for late in answers[1:]:
-                discard(late)
-            if answers:
-                return answers[0]
-        return None
+            racers.append(spawn(other, "hedge: second"))
+        while (winner := _winner(racers)) is None and (running := _running(racers)):
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        return winner.result() if winner is not None else None
     finally:
-        for loser in running:
-            loser.add_done_callback(lambda task: _give_back(task, discard))
+        losers = [racer for racer in racers if racer is not winner]
+        for loser in losers:
             loser.cancel()
-        if running:
-            await asyncio.wait(running)  # they end at once: what they hold is closed, not waited for
+        try:
+            if running := _running(losers):
+                await asyncio.wait(running)  # they end at once, and note what became of them
+        except BaseException:
+            losers = racers  # whoever was to get the winner is gone
+            raise
+        finally:
+            for loser in losers:
+                loser.add_done_callback(lambda task: _give_back(task, discard))
+
+
+def _winner(racers: list[asyncio.Task[T | None]]) -> asyncio.Task[T | None] | None:
+    return next((racer for racer in racers if racer.done() and racer.result() is not None), None)
+
+
+def _running(racers: list[asyncio.Task[T | None]]) -> list[asyncio.Task[T | None]]:
+    return [racer for racer in racers if not racer.done()]
 
 
 def _give_back(task: asyncio.Task[T | None], discard: Callable[[T], None]) -> None:
     """A loser may have answered in the very moment of its cancellation."""
-    if not task.cancelled() and task.exception() is None and (answer := task.result()) is not None:
+    if task.cancelled():
+        return
+    if (error := task.exception()) is not None:
+        log.error("hedge failed", exc_info=error)
+    elif (answer := task.result()) is not None:
         discard(answer)

@@ -12,7 +12,7 @@ class Patience:
     As with `asyncio.timeout`, whoever cancels the task from outside is heard, even at the same moment.
     """
 
-    __slots__ = ("_expired", "_loop", "_seconds", "_task", "_timer")
+    __slots__ = ("_before", "_expired", "_loop", "_seconds", "_task", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._loop = loop
@@ -20,7 +20,9 @@ class Patience:
         self._expired = False
 
     def __enter__(self) -> None:
-        self._task = asyncio.current_task(self._loop)
+        task = self._task = asyncio.current_task(self._loop)
+        assert task is not None
+        self._before = task.cancelling()
         self._timer = self._loop.call_later(max(self._seconds, 0.0), self._expire)
 
     def __exit__(
@@ -30,7 +32,7 @@ class Patience:
         if not self._expired:
             return
         assert self._task is not None
-        if self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+        if self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def _expire(self) -> None:

@@ -109,7 +109,7 @@ class Trip:
         self._attempts: Attempts | None = None
         self._answer: Answer | None = None
         self._watch: Watch | None = None
-        self._heard = Heard()
+        self._heard = Heard(keeps=False)
         self._chars_told = 0
         """Heard of earlier answers."""
         self._shares: list[Share] = []
@@ -126,6 +126,7 @@ class Trip:
                 self.request, self._plan, self._snapshot, pipeline.health, pipeline.clock
             )
             self._on_answer(await self._attempts.open())
+            self._heard = Heard(keeps=self._attempts.may_rescue)
             self._first_event_s = pipeline.clock.monotonic_s()
             self.verbatim = self.answer.prepared.verbatim
         except BaseException as error:
@@ -162,9 +163,12 @@ class Trip:
                 yield told
                 if not goes_on:
                     return
+                assert self._watch is not None
+                self._watch.close()  # nobody waits for the caller now; attempts have clocks of their own
                 try:
                     self._on_answer(await self._attempts.rescue(self._heard))
                 except RhetorError as error:
+                    self._watch = self._attempts.watch(self.answer)
                     self._end(error.code)
                     yield Chunk([Failed(error)])
                     return
@@ -175,7 +179,9 @@ class Trip:
     async def _told(self, answer: Answer) -> AsyncIterator[Chunk]:
         """What one answer adds to what the caller knows; whatever fails is its last event."""
         assert self._attempts is not None
-        if not answer.complete:
+        if self.request.stream or not answer.complete:  # also over a caller who does not read what is there
+            if self._watch is not None:
+                self._watch.close()
             self._watch = self._attempts.watch(answer)
         for chunk in answer.said:
             yield _added(answer, chunk)
@@ -184,9 +190,6 @@ class Trip:
             try:
                 chunk = await answer.next(self._watch)
             except UpstreamError as error:
-                answer.complete = True
-                if self._outcome is not None:
-                    return  # it had ended; how the connection ends after that concerns nobody
                 chunk = Chunk([Failed(error)])
             if chunk.events or chunk.raw:
                 yield _added(answer, chunk)
@@ -225,6 +228,7 @@ class Trip:
             self._plan.route.midstream is Midstream.CONTINUE
             and error.retry is not Retry.NEVER
             and self._heard.can_be_continued
+            and (not self.verbatim or self.answer.decoder.in_step)
             and isinstance(asked, Chat)
             and asked.choices == 1  # of several only the first is heard
             and self._attempts is not None
@@ -252,8 +256,6 @@ class Trip:
         self._settled = True
         self._attempts.settle(answer, error, outcome)
         if error is not None:
-            if self._watch is not None:
-                self._watch.close()
             answer.response.close()
         continuation = answer.continuation
         chars = self._heard.chars

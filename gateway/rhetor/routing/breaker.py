@@ -110,6 +110,11 @@ class Breaker:
         """Until a probe may go out; 0 when it may, or when all is well."""
         return max(0.0, self._due_s - now_s) if self._state is State.OPEN else 0.0
 
+    def hurry(self, now_s: float) -> None:
+        """Somebody has seen that it answers: the next request is the probe."""
+        if self._state is State.OPEN:
+            self._due_s = min(self._due_s, now_s)
+
     def began(self, target: Target, now_s: float) -> None:
         """A request goes out: the probe, if one is due."""
         if self.state(now_s) is State.HALF_OPEN:

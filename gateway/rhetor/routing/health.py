@@ -185,6 +185,13 @@ class Health:
         """Requests at a provider, whichever its model."""
         return self._under_way[provider]
 
+    def on_answer(self, provider: str) -> None:
+        """The provider was asked something that is no request, and has answered."""
+        now_s = self._clock.monotonic_s()
+        for (id, _, _), vitals in self._vitals.items():
+            if id == provider:
+                vitals.breaker.hurry(now_s)
+
     def on_reload(self) -> None:
         """Keys may have been replaced: each is believed again."""
         self._marks.clear()

@@ -41,6 +41,10 @@ class Chunk:
 class Decoder(Protocol):
     """A reply's bytes → events. Any split of the bytes gives the same events and the same raw bytes."""
 
+    @property
+    def in_step(self) -> bool:
+        """Whether a renderer that was told these events stands where the frames do, and may write on."""
+
     def feed(self, data: bytes) -> Chunk:
         """Events of the frames completed by these bytes."""
 
@@ -252,6 +256,8 @@ class Narrator:
 
 class WholeDecoder:
     """Decodes a reply that comes in one piece: a subclass says what the whole body means."""
+
+    in_step = False
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []

@@ -170,9 +170,10 @@ def test_frames_of_requests_on_one_socket_keep_apart() -> None:
     assert told == [("r1", "a", "anthropic"), ("r2", "b", "openai"), *[("r1", "a", "anthropic")] * 2]
 
 
-def test_an_id_changes_nothing_else() -> None:
+def test_ids_change_nothing_else() -> None:
     frame = '{"type":"CHUNK","request_id":"r","chunk":"}"}'
-    assert orjson.loads(with_id(frame, "tekton-ws:3.1")) == {
+    assert orjson.loads(with_id(frame, "gen_1", "tekton-ws:3.1")) == {
         **orjson.loads(frame),
+        "generation_id": "gen_1",
         "event_id": "tekton-ws:3.1",
     }

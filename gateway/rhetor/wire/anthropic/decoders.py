@@ -44,6 +44,8 @@ class StreamDecoder:
         self._splitter = SseSplitter()
         self._narrator = Narrator()
         self._blocks: dict[int, _Block] = {}
+        self._kinds: list[str] = []
+        self._has_thought = False
         self._tools = 0
         self._usage: dict[str, JsonValue] = {}
         self._told: Usage | None = None
@@ -57,6 +59,15 @@ class StreamDecoder:
             "message_stop": self._on_stop,
             "error": self._on_error,
         }
+
+    @property
+    def in_step(self) -> bool:
+        """Whether one text block is open, with nothing before it but a thought.
+
+        Events do not tell where one text ends and the next begins, and of an empty block they tell nothing.
+        """
+        expected = ["thinking", "text"] if self._has_thought else ["text"]
+        return self._kinds == expected and any(block.kind == "text" for block in self._blocks.values())
 
     def feed(self, data: bytes) -> Chunk:
         try:
@@ -102,6 +113,7 @@ class StreamDecoder:
         if not kind:
             return
         block = self._blocks[_index(said)] = _Block(kind, start)
+        self._kinds.append(kind)
         if kind == "tool_use":
             block.tool = self._tools
             self._tools += 1
@@ -128,6 +140,7 @@ class StreamDecoder:
             self._think(word(delta, "thinking"), word(delta, "signature"))
 
     def _think(self, text: str, signature: str) -> None:
+        self._has_thought |= bool(text or signature)
         if text:
             self._narrator.emit(ThinkingDelta(text))
         if signature:

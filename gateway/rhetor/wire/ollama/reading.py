@@ -40,6 +40,8 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 class StreamDecoder:
     """A reply in lines."""
 
+    in_step = True
+
     def __init__(self) -> None:
         self._splitter = LineSplitter()
         self._reader = ReplyReader()

@@ -44,6 +44,8 @@ class ChatStream:
             since it was asked for by us.
     """
 
+    in_step = True  # a chunk says nothing of those before it
+
     def __init__(self, withhold_usage: bool = False) -> None:
         self._splitter = SseSplitter()
         self._narrator = Narrator()

@@ -75,9 +75,9 @@ class Streamer:
         return out
 
 
-def with_id(frame: str, event_id: str) -> str:
-    """A frame of a recorded generation, which can be asked for again from here on."""
-    return f'{frame[:-1]},"event_id":"{event_id}"}}'
+def with_id(frame: str, generation_id: str, event_id: str) -> str:
+    """A frame of a recorded generation, with all that RESUME needs to go on from here."""
+    return f'{frame[:-1]},"generation_id":"{generation_id}","event_id":"{event_id}"}}'
 
 
 def error_frame(
