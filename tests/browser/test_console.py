@@ -118,9 +118,9 @@ async def test_an_error_is_shown(page: Page, gateway: Gateway, upstream: Upstrea
     await page.goto(gateway.url)
     await ask(page, model="nobody/m")
     await expect(page.locator("#answer .bad")).to_contain_text("unknown model 'nobody/m'")
-    upstream.next(fails(503, "out to lunch"))
+    upstream.next(fails(503, "out to lunch"), fails(503))
     await ask(page, model="oai/m")
-    await expect(page.locator("#answer")).to_have_text("out to lunch")
+    await expect(page.locator("#answer")).to_contain_text("out to lunch")
     upstream.next(cuts(after=1))
     await ask(page, model="oai/m")
     await expect(page.locator("#answer .bad")).to_contain_text("lost")
@@ -137,6 +137,54 @@ async def test_a_fallback_is_told(page: Page, gateway: Gateway, upstream: Upstre
     await expect(page.locator("#answered")).to_contain_text("ant/large")
     await expect(page.locator("#answered")).to_contain_text("after oai/small: unavailable")
     await expect(page.locator("#trips tr").first).to_contain_text("oai/small: unavailable")
+
+
+async def test_an_answer_that_breaks_off_is_finished(
+    page: Page, gateway: Gateway, upstream: Upstream
+) -> None:
+    upstream.next(cuts(after=1))
+    await page.goto(gateway.url)
+    await ask(page)
+    await expect(page.locator("#answer")).to_have_text("hello world")
+    await expect(page.locator("#answer .bad")).to_have_count(0)
+    await expect(page.locator("#trips tr").first).to_contain_text("oai/small: connection lost")
+
+
+async def test_how_targets_are_doing(page: Page, gateway: Gateway, upstream: Upstream) -> None:
+    """Told while one looks, whoever asks; those that need attention first."""
+    upstream.always(lambda seen: fails(503) if seen.model == "large" else says("yes"))
+    await page.goto(gateway.url)
+    await expect(page.locator("#targets")).to_have_text("Nobody was asked yet.")
+    body = {"messages": [{"role": "user", "content": "q"}]}
+    for model in ("ant/large", "ant/large", "ant/large", "oai/small"):
+        await gateway.post("/v1/chat/completions", {"model": model, **body})
+    targets = page.locator("#targets tr")
+    await expect(targets).to_have_count(2)
+    await expect(targets.nth(0)).to_contain_text("ant/large")
+    await expect(targets.nth(0)).to_contain_text("open")
+    await expect(targets.nth(0)).to_contain_text("probe in")
+    await expect(targets.nth(1)).to_contain_text("oai/small")
+    await expect(targets.nth(1)).to_contain_text("well")
+    await expect(targets.nth(1)).to_contain_text("ms")
+
+
+async def test_a_refused_key_is_told(page: Page, gateway: Gateway, upstream: Upstream) -> None:
+    upstream.next(fails(401))
+    await page.goto(gateway.url)
+    await ask(page)
+    await expect(page.locator("#answered")).to_contain_text("ant/large")
+    await expect(page.locator("#targets tr").first).to_contain_text("oai/small")
+    await expect(page.locator("#targets tr").first).to_contain_text("key refused")
+
+
+async def test_a_gateway_that_is_gone_is_told(page: Page, gateway: Gateway) -> None:
+    """What was known of the targets is not taken for what is."""
+    await page.goto(gateway.url)
+    await ask(page)
+    await expect(page.locator("#targets tr").first).to_contain_text("oai/small")
+    await gateway.app.stop()
+    await expect(page.locator("#targets .bad")).to_contain_text("Not known at the moment")
+    await expect(page.locator("#targets")).not_to_contain_text("oai/small")
 
 
 async def test_an_answer_is_text(page: Page, gateway: Gateway, upstream: Upstream) -> None:
@@ -171,6 +219,7 @@ async def test_a_token_is_asked_for_when_one_is_set(
     await expect(page.locator("#snippet")).to_contain_text("authorization: Bearer YOUR_TOKEN")
     await ask(page, model="oai/m")
     await expect(page.locator("#answer")).to_have_text("hello world")
+    await expect(page.locator("#targets")).to_contain_text("oai/m")
     assert TOKEN not in await page.content()
     await page.reload()
     await expect(page.locator("#providers li")).to_have_count(3)
@@ -193,6 +242,7 @@ async def test_on_a_phone(page: Page, gateway: Gateway, scheme: str) -> None:
     await ask(page)
     await expect(page.locator("#answer")).to_have_text("hello world")
     await expect(page.locator("#trips tr").first).to_contain_text("oai/small")
+    await expect(page.locator("#targets tr").first).to_contain_text("oai/small")
     assert await page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["width"]
     for control in ("#send", "#model", "#prompt", "#filter", "#snippet"):
         box = await page.locator(control).bounding_box()

@@ -185,7 +185,7 @@ class _Connection:
                 async for chunk in trip.chunks():
                     frames = renderer.frames(chunk.events)
                     if places is not None:
-                        frames = [with_id(frame, id) for id, frame in places.of(frames)]
+                        frames = [with_id(frame, trip.request.id, id) for id, frame in places.of(frames)]
                     for frame in frames:
                         await self._socket.send_str(frame)
                     if chunk.events and isinstance(chunk.events[-1], ENDINGS):

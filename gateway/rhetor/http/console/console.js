@@ -1,10 +1,11 @@
-// The page at `/`: what is on, a prompt that streams, and how to point an SDK here.
+// The page at `/`: what is on, how it is doing, a prompt that streams, and how to point an SDK here.
 
 import { SNIPPETS } from "./snippets.js";
 
 const TOKEN = "rhetor-token"; // kept by the browser until the tab is closed
 const MOST_ROWS = 500;
 const BOOKED_MS = 200;
+const LOOK_MS = 2000;
 const $ = (id) => document.getElementById(id);
 const token = () => sessionStorage.getItem(TOKEN) ?? "";
 const authorization = () => (token() ? { authorization: `Bearer ${token()}` } : {});
@@ -82,8 +83,8 @@ function filterModels() {
   $("models").replaceChildren(...(rows.length ? rows : [emptyRow(4, "No model is called so.")]));
 }
 
-function emptyRow(columns, text) {
-  const only = cell(text, "quiet");
+function emptyRow(columns, text, className = "quiet") {
+  const only = cell(text, className);
   only.colSpan = columns;
   return row(only);
 }
@@ -125,6 +126,46 @@ async function showTrips() {
   $("trips").replaceChildren(...(rows.length ? rows : [emptyRow(7, "None yet: ask something.")]));
 }
 
+// How targets are doing. Whoever needs attention comes first.
+
+async function showTargets() {
+  let rows;
+  try {
+    const { targets } = await get("/api/v1/health/targets");
+    const stated = targets.map((target) => ({ target, ...stateOf(target) }));
+    rows = stated.sort((a, b) => Boolean(b.className) - Boolean(a.className)).slice(0, MOST_ROWS).map(targetRow);
+  } catch (error) {
+    if (error instanceof Refused) throw error;
+    rows = [emptyRow(4, `Not known at the moment: ${error.message}`, "bad")];
+  }
+  $("targets").replaceChildren(...(rows.length ? rows : [emptyRow(4, "Nobody was asked yet.")]));
+}
+
+function stateOf({ breaker, probe_in_s, cooling_s, key_bad, failures }) {
+  if (key_bad) return { className: "bad", state: "key refused" };
+  if (breaker === "open") {
+    const more = probe_in_s > 0 ? `probe in ${Math.ceil(probe_in_s)} s` : "being probed";
+    return { className: "bad", state: "open", more };
+  }
+  if (breaker === "half_open") return { className: "warn", state: "half open", more: "probe is due" };
+  if (cooling_s > 0) return { className: "warn", state: "at its limit", more: `for ${Math.ceil(cooling_s)} s` };
+  if (failures) return { className: "warn", state: `failed ${failures}×` };
+  return { className: "", state: "well" };
+}
+
+function targetRow({ target: { target, key, in_flight, late_ms }, className, state, more }) {
+  const name = make("td", "", target, key ? make("code", "quiet", `key ${key + 1}`) : "");
+  const said = cell(state, className);
+  if (more) said.append(make("small", "quiet", more));
+  const late = late_ms === null ? "" : `${late_ms.toLocaleString("en")} ms`;
+  return row(name, said, cell(in_flight, "number"), cell(late, "number"));
+}
+
+async function watchTargets() {
+  if (!document.hidden && $("token-form").hidden) await showTargets().catch(askForToken);
+  setTimeout(watchTargets, LOOK_MS);
+}
+
 // Asking.
 
 let running = null;
@@ -156,7 +197,7 @@ async function ask(event) {
   } finally {
     if (running === mine) end();
     // Booked a moment after its last word; whatever is wrong stands in the answer already.
-    setTimeout(() => showTrips().catch(() => {}), BOOKED_MS);
+    setTimeout(() => Promise.all([showTrips(), showTargets()]).catch(() => {}), BOOKED_MS);
   }
 }
 
@@ -274,7 +315,7 @@ function askForToken() {
 }
 
 async function show() {
-  const parts = await Promise.allSettled([showHealth(), showProviders(), showModels(), showTrips()]);
+  const parts = await Promise.allSettled([showHealth(), showProviders(), showModels(), showTargets(), showTrips()]);
   const failures = parts.map(({ reason }) => reason).filter(Boolean);
   if (failures.some((failure) => failure instanceof Refused)) return askForToken();
   if (failures.length === 0) return;
@@ -302,3 +343,4 @@ $("token-form").addEventListener("submit", (event) => {
 });
 makeTabs();
 show();
+setTimeout(watchTargets, LOOK_MS);
