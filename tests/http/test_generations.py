@@ -204,6 +204,27 @@ async def test_a_look_at_the_headers_does_not_wait(gateway: Gateway, upstream: U
         assert head.headers["content-type"] == "text/event-stream"
 
 
+async def test_who_comes_back_needs_room_as_everybody_does(
+    make_gateway: MakeGateway, upstream: Upstream
+) -> None:
+    gateway = await make_gateway(settings(upstream, server={"max_requests": 2}))
+    house = gateway.app.house
+    gate = Gate()
+    upstream.next(hangs(gate, after=1))
+    async with asked(gateway, ANTHROPIC_MESSAGES, stream=True) as first:
+        id = generation_of(first)
+        async with following(gateway, id) as second:
+            await frames(second, 1)
+            assert len(house.requests) == 2
+            async with following(gateway, id) as third:
+                assert (third.status, third.headers["retry-after"]) == (503, "1")
+                assert "max_requests" in anthropic_wrong(await third.json()).message
+            gate.open()
+            await frames(second)
+    await until(lambda: not house.requests)
+    assert await told(gateway, id)
+
+
 async def test_stopping_waits_for_what_is_recorded_and_then_ends_it(
     make_gateway: MakeGateway, upstream: Upstream
 ) -> None:

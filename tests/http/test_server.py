@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from aiohttp import web
 from rhetor import __version__
 from rhetor.http.served import Served
 from rhetor.http.server import table
-from rhetor.testing import Gate, Upstream, hangs
+from rhetor.testing import Upstream
 from tests.conftest import Gateway, MakeGateway, settings
 from tests.http.doors import (
     EACH_DOOR,
@@ -32,7 +31,6 @@ from tests.http.doors import (
     still_answers,
     tekton_wrong,
 )
-from tests.testing.caller import Caller
 
 APP = "https://app.example.org"
 
@@ -200,78 +198,3 @@ async def test_replies_say_who_answers_and_not_what_with(gateway: Gateway, sent:
     reply = await raw(gateway.url, sent)
     assert reply.headers["server"] == f"rhetor/{__version__}"
     assert b"aiohttp" not in reply.body.lower()
-
-
-SHORT_S = 0.15
-PATIENT_S = 60.0
-
-
-KEPT = http("HEAD", "/health").replace(b"Connection: close\r\n", b"")
-HEADS = [b"GET /heal", b"GET /health HTTP/1.1\r\nHost: localhost\r\n"]
-
-
-@pytest.mark.parametrize(
-    ("first", "sent"), [(b"", b""), *[(first, it) for first in (b"", KEPT) for it in HEADS]]
-)
-async def test_a_head_that_never_comes_to_its_end(
-    make_gateway: MakeGateway, first: bytes, sent: bytes
-) -> None:
-    """A caller who says nothing, or a bit at a time, is not waited for."""
-    gateway = await make_gateway(settings(server={"header_timeout_s": SHORT_S, "idle_timeout_s": PATIENT_S}))
-    async with Caller(gateway.url) as caller:
-        if first:
-            caller.writer.write(first)
-            await caller.head()
-        for byte in sent:
-            caller.writer.write(bytes([byte]))
-            await caller.writer.drain()
-        assert await caller.rest() == b""
-
-
-async def test_a_kept_connection_may_be_silent(make_gateway: MakeGateway) -> None:
-    gateway = await make_gateway(settings(server={"header_timeout_s": SHORT_S, "idle_timeout_s": PATIENT_S}))
-    async with Caller(gateway.url) as caller:
-        for _ in range(2):
-            caller.writer.write(KEPT)
-            await caller.head()
-            await idle_for(caller, 2 * SHORT_S)
-
-
-async def test_a_connection_without_requests_is_not_kept_for_ever(make_gateway: MakeGateway) -> None:
-    gateway = await make_gateway(settings(server={"header_timeout_s": PATIENT_S, "idle_timeout_s": SHORT_S}))
-    async with Caller(gateway.url) as caller:
-        caller.writer.write(KEPT)
-        await caller.head()
-        assert await caller.rest() == b""
-
-
-async def test_a_slow_reply_is_not_idle(make_gateway: MakeGateway, upstream: Upstream) -> None:
-    server = {"header_timeout_s": SHORT_S, "idle_timeout_s": SHORT_S}
-    gateway = await make_gateway(settings(upstream, server=server))
-    gate = Gate()
-    upstream.next(hangs(gate))
-    async with Caller(gateway.url) as caller:
-        caller.writer.write(http("POST", OPENAI_CHAT.path, orjson.dumps(OPENAI_CHAT.body())))
-        await gate.reached()
-        await idle_for(caller, 2 * SHORT_S)
-        gate.open()
-        assert (await caller.head()).startswith(b"HTTP/1.1 200")
-
-
-async def test_a_slow_body_is_no_slow_head(make_gateway: MakeGateway, upstream: Upstream) -> None:
-    gateway = await make_gateway(
-        settings(upstream, server={"header_timeout_s": SHORT_S, "idle_timeout_s": SHORT_S})
-    )
-    sent = http("POST", OPENAI_CHAT.path, orjson.dumps(OPENAI_CHAT.body()))
-    async with Caller(gateway.url) as caller:
-        caller.writer.write(sent[:-10])
-        await idle_for(caller, 2 * SHORT_S)
-        caller.writer.write(sent[-10:])
-        assert (await caller.head()).startswith(b"HTTP/1.1 200")
-
-
-async def idle_for(caller: Caller, seconds: float) -> None:
-    """So long nothing comes, not even the end."""
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await caller.reader.read(1)

@@ -30,6 +30,7 @@ from tests.http.doors import (
     refused,
     serving,
 )
+from tests.http.following import until
 from tests.http.test_reply import ask
 from tests.sdk.clients import anthropic_at, openai_at
 from tests.testing.caller import Caller, body_of
@@ -241,6 +242,84 @@ async def test_a_whole_reply_waits_for_its_caller_too(
         await gateway.booked()
         with pytest.raises(ConnectionError):
             await caller.rest()
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["who asked", "who came back"])
+@pytest.mark.parametrize("headers", [(b"x-rhetor-detach: 60",), (b"Idempotency-Key: once",)], ids=str)
+async def test_who_never_reads_a_recorded_reply_is_not_waited_for_either(
+    make_gateway: MakeGateway,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    headers: tuple[bytes, ...],
+    back: bool,
+) -> None:
+    """Its trip has long ended, and clocks nobody any more."""
+    monkeypatch.setattr(streams, "WHOLE_S", 0.3)
+    gateway = await make_gateway(settings(upstream, server={"detached_each_mb": 200}))
+    house = gateway.app.house
+    upstream.next(says(*LARGE))
+    asks = http("POST", OPENAI_CHAT.path, orjson.dumps(OPENAI_CHAT.body(stream=True)), *headers)
+    if back:
+        async with Caller(gateway.url) as caller:
+            caller.writer.write(asks)
+            await caller.rest()
+        (id,) = house.recordings.listed
+        asks = http("GET", f"/v1/generations/{id}/events")
+    async with deaf(gateway) as caller:
+        caller.writer.write(asks)
+        await caller.head()
+        await until(lambda: not house.recordings.followed)
+        assert not house.requests
+        with pytest.raises(ConnectionError):
+            await caller.rest()
+    assert all(recording.state == "finished" for recording in house.recordings.listed.values())
+
+
+async def test_the_time_for_a_recorded_reply_is_for_all_of_it(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads a bit now and then does not begin anew each time."""
+    monkeypatch.setattr(streams, "WHOLE_S", 0.5)
+    told: list[bool] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        stream = EventStream(request, plain, b"", 1.0, limited=True)
+        for _ in range(1000):
+            if stream.send(b"x" * 100_000):
+                told.append(True)
+                await stream.catch_up()
+        return await stream.end()
+
+    async with serving(handler, gateway.app.house) as url, Caller(url) as caller:
+        caller.writer.write(http("GET", "/"))
+        with pytest.raises(ConnectionError):
+            await slowly(caller)
+    assert len(told) > 1
+
+
+async def test_the_end_of_a_recorded_reply_has_its_time_too(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "WHOLE_S", 0.2)
+    told: list[type[BaseException]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        stream = EventStream(request, plain, b"", 1.0, limited=True)
+        stream.send(b"x" * (64 << 20))
+        try:
+            return await stream.end()
+        except CallerLeft as error:
+            told.append(type(error))
+            raise
+
+    async with serving(handler, gateway.app.house) as url, Caller(url) as caller:
+        caller.writer.write(http("GET", "/"))
+        await until(lambda: bool(told))
+
+
+async def slowly(caller: Caller) -> None:
+    while await caller.reader.read(1 << 16):
+        await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

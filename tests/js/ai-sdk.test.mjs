@@ -78,7 +78,8 @@ for (const [name, door] of Object.entries(doors)) {
 
   test(`${name}: a provider that limits, asked for a stream`, async () => {
     const errors = [];
-    const stream = streamText({ model: door(model("busy")), prompt, ...once, onError: ({ error }) => errors.push(error) });
+    const busy = door(model(`busy/${name}`)); // one for each door: nobody is asked again before its window has ended
+    const stream = streamText({ model: busy, prompt, ...once, onError: ({ error }) => errors.push(error) });
 
     await stream.consumeStream();
 

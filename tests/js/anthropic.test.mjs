@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import Anthropic from "@anthropic-ai/sdk";
 
-import { FORECAST, GATEWAY_URL, GREETING, PIXEL, SEEN, USAGE, WEATHER, model } from "./conversation.mjs";
+import { FORECAST, GATEWAY_URL, GREETING, PIXEL, SEEN, USAGE, WEATHER, counted, model } from "./conversation.mjs";
 
 const client = new Anthropic({ baseURL: GATEWAY_URL, apiKey: "any", maxRetries: 0 });
 const messages = [{ role: "user", content: "Hello" }];
@@ -85,6 +85,22 @@ test("a model that is not there", async () => {
     return true;
   });
 });
+
+for (const stream of [false, true]) {
+  test(`a provider that is broken is asked twice by the gateway, and not again by the SDK, stream: ${stream}`, async () => {
+    const { asked, fetch } = counted();
+    const patient = client.withOptions({ maxRetries: 2, fetch });
+
+    await assert.rejects(patient.messages.create({ model: model("broken"), max_tokens, messages, stream }), (error) => {
+      assert.ok(error instanceof Anthropic.InternalServerError, error);
+      assert.equal(error.headers.get("x-should-retry"), "false");
+      assert.equal(error.headers.get("x-rhetor-attempts").split(model("broken")).length - 1, 2);
+      return true;
+    });
+
+    assert.equal(asked.length, 1);
+  });
+}
 
 test("a provider that limits, asked for a stream", async () => {
   const refused = client.messages.create({ model: model("busy"), max_tokens, messages, stream: true });

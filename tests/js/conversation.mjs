@@ -2,8 +2,14 @@
 
 export const GATEWAY_URL = process.env.GATEWAY_URL;
 
-/** A model of the upstream's; its name says how it behaves. */
+/** A model of the upstream's; its name says how it behaves, up to a slash. */
 export const model = (behaviour) => `${process.env.GATEWAY_PROVIDER}/${behaviour}`;
+
+/** A `fetch` for an SDK, and what it was asked for. */
+export function counted() {
+  const asked = [];
+  return { asked, fetch: (url, init) => (asked.push(url), fetch(url, init)) };
+}
 
 export const GREETING = "Hello from the upstream.";
 export const WEATHER = { Paris: "sunny", Oslo: "snow" };

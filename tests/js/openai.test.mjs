@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import OpenAI from "openai";
 
-import { FORECAST, GATEWAY_URL, GREETING, PIXEL, SEEN, USAGE, WEATHER, model } from "./conversation.mjs";
+import { FORECAST, GATEWAY_URL, GREETING, PIXEL, SEEN, USAGE, WEATHER, counted, model } from "./conversation.mjs";
 
 const client = new OpenAI({ baseURL: `${GATEWAY_URL}/v1`, apiKey: "any", maxRetries: 0 });
 const ask = [{ role: "user", content: "Hello" }];
@@ -108,6 +108,22 @@ test("a model that is not there", async () => {
     return true;
   });
 });
+
+for (const stream of [false, true]) {
+  test(`a provider that is broken is asked twice by the gateway, and not again by the SDK, stream: ${stream}`, async () => {
+    const { asked, fetch } = counted();
+    const patient = client.withOptions({ maxRetries: 2, fetch });
+
+    await assert.rejects(patient.chat.completions.create({ model: model("broken"), messages: ask, stream }), (error) => {
+      assert.ok(error instanceof OpenAI.InternalServerError, error);
+      assert.equal(error.headers.get("x-should-retry"), "false");
+      assert.equal(error.headers.get("x-rhetor-attempts").split(model("broken")).length - 1, 2);
+      return true;
+    });
+
+    assert.equal(asked.length, 1);
+  });
+}
 
 test("a provider that limits, asked for a stream", async () => {
   const refused = client.chat.completions.create({ model: model("busy"), messages: ask, stream: true });

@@ -23,7 +23,7 @@ pytestmark = [
 
 def script(seen: Seen) -> Step:
     """How each model behaves; conversation.mjs says the same to the callers."""
-    match seen.model:
+    match seen.model.split("/")[0]:
         case "chat":
             return says("Hello from the upstream.")
         case "tools" if b"sunny" in seen.body:
@@ -33,7 +33,9 @@ def script(seen: Seen) -> Step:
         case "image" if b"iVBORw0KGgo" in seen.body:
             return says("A single pixel.")
         case "busy":
-            return fails(429, "take a break", headers={"retry-after": "7"})
+            return fails(429, "take a break", headers={"retry-after": "70"})  # longer than the gateway waits
+        case "broken":
+            return fails(500, "it broke")
     return fails(404, f"there is no model {seen.model}")
 
 

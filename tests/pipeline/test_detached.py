@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import orjson
 import pytest
 
 from rhetor.core.errors import BadRequest, Code, RhetorError
@@ -195,6 +196,22 @@ async def test_no_room_for_another_one(house: House, recordings: Recordings) -> 
             recordings.begin(chat(original=body), "test", 60)
     assert refused.value.code is Code.POOL_FULL
     assert len(recordings.listed) == 1
+
+
+async def test_what_errors_quote_makes_room_too(house: House, recordings: Recordings) -> None:
+    """More is kept of a request that failed than of one that runs."""
+    quoted = orjson.dumps({"error": {"message": "no", "parts": [[]] * 12_000}})
+    for upstream in house.upstreams.values():
+        upstream.always(fails(400, body=quoted))
+    ids = []
+    for _ in range(8):
+        follower = recordings.begin(chat(), "test", 60)
+        ids.append(follower.request.id)
+        with pytest.raises(RhetorError):
+            await read(follower)
+        assert recordings.total_bytes <= 2 * MIB
+    assert 0 < len(recordings.listed) < 8
+    assert list(recordings.listed) == ids[-len(recordings.listed) :]
 
 
 async def test_a_lower_limit_counts_at_once(house: House, recordings: Recordings) -> None:

@@ -7,6 +7,7 @@ import gc
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -23,11 +24,12 @@ from rhetor.core.events import (
     TextDelta,
     ThinkingDelta,
     ToolUseDelta,
+    ToolUseStarted,
     UsageReport,
     Vector,
     fold,
 )
-from rhetor.core.request import Chat, Embed, Original, Request
+from rhetor.core.request import Chat, Embed, Original, Request, Wanted
 from rhetor.core.usage import Usage
 from rhetor.pipeline.recording import BREATH, Recording, State, weigh
 from rhetor.tasks import spawn
@@ -143,6 +145,72 @@ async def test_of_the_request_only_what_renderers_need_is_kept(house: House, inp
     if isinstance(kept.input, Embed):
         assert kept.input == Embed(inputs=(), encoding="base64")
     assert before > 400_000 > 10_000 > recording.held_bytes
+
+
+def _of_many_fields() -> Request:
+    fields: dict[str, JsonValue] = {f"unknown{n}": "x" * 900 + str(n) for n in range(500)}
+    return _asked(original=Original("openai", b"x" * 500_000, fields))
+
+
+def _of_long_names() -> Request:
+    wanted = Wanted(tags=frozenset("t" * 5000 + str(n) for n in range(10)))
+    request = _asked(component="c" * 50_000, fallbacks=tuple("f" * 5000 + str(n) for n in range(10)))
+    request.task, request.wanted = "t" * 50_000, wanted
+    request.original = Original("openai", b"", {"context_id": "i" * 50_000}, {"header": "h" * 50_000})
+    return request
+
+
+def _of_one_text() -> Request:
+    request = _asked()
+    request.input = Embed(inputs=("x" * 10_000,), end_user="u" * 50_000)
+    return request
+
+
+def _asked(**said: Any) -> Request:
+    return Request(id="", capability=Capability.CHAT, model="m" * 1000, input=Chat(messages=()), **said)
+
+
+def _that_drops() -> dict[str, JsonValue]:
+    return {"dropped": [f"field{n}." + "x" * 100 for n in range(1000)], "attempts": _attempts()}
+
+
+def _attempts() -> list[JsonValue]:
+    return [{"target": f"lab/{n}", "outcome": "unavailable", "ms": 1000 + n} for n in range(50)]
+
+
+def _long_error() -> UpstreamError:
+    original = {f"key{n}": ["x" * 50, {"n": n}] for n in range(300)}
+    return UpstreamError("m" * 20_000, Code.UPSTREAM_ERROR, wire="openai", original=original)
+
+
+@pytest.mark.parametrize("make", [_of_many_fields, _of_long_names, _of_one_text, _asked])
+@pytest.mark.parametrize("meta", [dict[str, JsonValue], _that_drops])
+@pytest.mark.parametrize("end", ["finished", "failed", "refused"])
+async def test_what_is_kept_is_charged(
+    house: House, make: Callable[[], Request], meta: Callable[[], dict[str, JsonValue]], end: str
+) -> None:
+    """Whatever callers and providers wrote, the bounds hold."""
+
+    def ended() -> Recording:
+        recording = record(house, make())
+        recording.meta.update(meta())
+        if end != "refused":
+            recording.open(None)
+            say(recording, Started("s" * 10_000, "m" * 10_000), ToolUseStarted(0, "i" * 5000, "n" * 5000))
+        if end == "finished":
+            say(recording, Finished(FinishReason.STOP_SEQUENCE, "s" * 10_000))
+        else:
+            recording.fail(_long_error())
+        return recording
+
+    ended()
+    gc.collect()
+    tracemalloc.start()
+    kept = [ended() for _ in range(20)]
+    gc.collect()
+    real_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert real_bytes < sum(recording.held_bytes for recording in kept)
 
 
 @pytest.mark.parametrize(

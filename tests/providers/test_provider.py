@@ -72,9 +72,15 @@ class TestKeys:
 class TestCall:
     @pytest.mark.parametrize(
         ("component", "principal", "caller"),
-        [("budget", "someone", "budget"), (None, "someone", "someone"), (None, None, "")],
+        [
+            ("budget", "someone", "someone"),
+            (None, "someone", "someone"),
+            ("budget", None, "budget"),
+            (None, None, ""),
+        ],
     )
     def test_it_says_for_whom(self, component: str | None, principal: str | None, caller: str) -> None:
+        """A component is whatever a caller writes: who makes up many must not get as many turns."""
         request = chat()
         request.component, request.principal = component, principal
         assert provider().prepare(request, "small").call.caller == caller

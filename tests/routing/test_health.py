@@ -32,7 +32,7 @@ def of(health: Health, asked: Candidate = LAB, now_s: float = 0.0) -> Standing:
 
 def test_of_strangers_nothing_is_known(health: Health) -> None:
     assert of(health) == Standing()
-    assert health.calm
+    assert health.is_calm(0)
 
 
 def test_requests_under_way_are_counted(health: Health) -> None:
@@ -84,7 +84,7 @@ def test_a_breaker_opens_and_the_next_request_that_is_due_is_its_probe(
     for _ in range(IN_A_ROW):
         attempt(health, LAB, Code.UNAVAILABLE)
     assert of(health).breaker is State.OPEN
-    assert (health.calm, health.open_breakers()) == (False, {"lab": 1})
+    assert (health.is_calm(0), health.open_breakers()) == (False, {"lab": 1})
     clock.advance(FIRST_WAIT_S)
     assert of(health, now_s=FIRST_WAIT_S).breaker is State.HALF_OPEN
     probe = Target("lab", "m")
@@ -92,7 +92,15 @@ def test_a_breaker_opens_and_the_next_request_that_is_due_is_its_probe(
     assert of(health, now_s=FIRST_WAIT_S).breaker is State.OPEN
     health.spoke(probe, 0.1)
     assert of(health, now_s=FIRST_WAIT_S).breaker is State.CLOSED
-    assert health.calm
+    assert health.is_calm(FIRST_WAIT_S)
+
+
+@pytest.mark.parametrize("code", [Code.RATE_LIMITED, Code.UPSTREAM_BILLING])
+def test_what_has_ended_disturbs_nobody(health: Health, code: Code) -> None:
+    """Also where nobody asks the target again."""
+    attempt(health, LAB, code, 0, retry_after_s=3)
+    assert not health.is_calm(0)
+    assert health.is_calm(61)
 
 
 def test_targets_of_one_account_share_its_window(health: Health) -> None:
@@ -129,6 +137,59 @@ def test_names_that_callers_make_up_do_not_stay(health: Health) -> None:
     rows = health.snapshot(0)
     assert len(rows) < MOST_TARGETS
     assert {"lab/m", f"lab/{MOST_TARGETS}"} <= {str(row["target"]) for row in rows}
+
+
+def test_they_drive_nobody_out_who_is_in_trouble(health: Health) -> None:
+    for _ in range(IN_A_ROW):
+        attempt(health, LAB, Code.UNAVAILABLE)
+    for n in range(2 * MOST_TARGETS):
+        attempt(health, candidate(f"lab/{n}"), None, 1)
+    assert of(health).breaker is State.OPEN
+    assert health.open_breakers() == {"lab": 1}
+
+
+def test_who_was_heard_longest_ago_is_forgotten_first(health: Health, clock: FakeClock) -> None:
+    for n in range(MOST_TARGETS):
+        attempt(health, candidate(f"lab/{n}"), None, float(n))
+        clock.advance(1)
+    attempt(health, LAB, None, float(MOST_TARGETS))
+    assert of(health, candidate("lab/0")).first_event_s is None
+    assert of(health, candidate(f"lab/{MOST_TARGETS // 2}")).first_event_s is not None
+
+
+def test_even_of_those_in_trouble_not_all_are_kept(health: Health) -> None:
+    for n in range(MOST_TARGETS + 10):
+        for _ in range(IN_A_ROW):
+            attempt(health, candidate(f"lab/{n}"), Code.UNAVAILABLE, n)
+    rows = health.snapshot(0)
+    assert len(rows) < MOST_TARGETS
+    assert health.open_breakers() == {"lab": len(rows)}
+    assert of(health, candidate(f"lab/{MOST_TARGETS + 9}"), MOST_TARGETS + 9).breaker is State.OPEN
+
+
+def test_a_model_that_nobody_knows_is_not_kept_at_all(health: Health) -> None:
+    attempt(health, LAB, Code.MODEL_NOT_FOUND)
+    assert health.snapshot(0) == []
+    attempt(health, LAB, None)
+    attempt(health, LAB, Code.MODEL_NOT_FOUND)
+    assert len(health.snapshot(0)) == 1, "there was something to know"
+
+
+def test_not_while_somebody_else_still_asks_it(health: Health) -> None:
+    health.began(LAB.target)
+    attempt(health, LAB, Code.MODEL_NOT_FOUND)
+    assert health.in_flight(LAB.target) == 1
+    health.ended(LAB, Code.MODEL_NOT_FOUND, 0)
+    assert (health.in_flight(LAB.target), health.snapshot(0)) == (0, [])
+
+
+@pytest.mark.parametrize("now_s", [-1e9, -1.0, 1e9, float("inf")])
+def test_an_odd_clock_breaks_nothing(health: Health, now_s: float) -> None:
+    attempt(health, LAB, None, first_event_s=0.2)
+    attempt(health, LAB, Code.UNAVAILABLE, now_s, retry_after_s=3)
+    health.spoke(LAB.target, 0.1)
+    (row,) = health.snapshot(now_s)
+    json.dumps(row)
 
 
 def test_a_snapshot_is_plain_data(health: Health) -> None:

@@ -237,6 +237,15 @@ class TestNow:
         assert targets(planned) == ["cloud/m", "twin/m"], "nobody else is left: they are waited for"
         assert not planned.cooling
 
+    def test_when_all_want_to_be_left_alone_whose_window_ends_first(self, health: Health) -> None:
+        for asked, window_s in (("lab/m", 20), ("cloud/m", 2), ("home/m", 5)):
+            attempt(health, candidate(asked), Code.RATE_LIMITED, 0, retry_after_s=window_s)
+        stock = catalog(
+            provider("lab"), provider("cloud"), provider("home"), route("r", "lab/m", "cloud/m", "home/m")
+        )
+        planned = plan(chat("r"), stock, health)
+        assert [each.name for each in planned.targets] == ["cloud/m", "home/m", "lab/m"]
+
     def test_who_fails_comes_last(self, health: Health) -> None:
         for _ in range(IN_A_ROW):
             attempt(health, candidate("lab/m"), Code.UNAVAILABLE)

@@ -68,7 +68,7 @@ class TestWindows:
         windows = Windows()
         windows.on_failure("a/m", Code.OVERLOADED, 0, None)
         windows.on_failure("b/m", Code.UPSTREAM_ERROR, 0, 5)
-        assert not windows
+        assert not windows.any_left(0)
         windows.on_failure("a/m", Code.OVERLOADED, 0, 3)
         assert windows.left_s("a/m", 0) == 3
 
@@ -78,6 +78,23 @@ class TestWindows:
             windows.on_failure(f"a/{n}", LIMITED, n * 10, 1)
         assert windows.left_s(f"a/{MOST_DOMAINS}", MOST_DOMAINS * 10) == 1
         assert windows.left_s("a/0", 0) == 0
+
+    def test_also_while_none_has_ended(self) -> None:
+        windows = Windows()
+        for n in range(2 * MOST_DOMAINS):
+            windows.on_failure(f"a/{n}", LIMITED, 0, 10 + n / MOST_DOMAINS)
+        left = [n for n in range(2 * MOST_DOMAINS) if windows.left_s(f"a/{n}", 0)]
+        assert len(left) <= MOST_DOMAINS
+        assert left[-1] == 2 * MOST_DOMAINS - 1, "what ends first is forgotten first"
+
+    def test_those_that_have_ended_count_no_more(self) -> None:
+        windows = Windows()
+        windows.on_failure("a/m", LIMITED, 0, 2)
+        windows.on_failure("b/m", LIMITED, 0, 5)
+        assert (windows.any_left(4.9), windows.any_left(5)) == (True, False)
+        windows.on_success("b/m", 5)
+        windows.on_failure("b/m", LIMITED, 6, 1)
+        assert (windows.any_left(6.9), windows.any_left(7)) == (True, False)
 
 
 class TestMarks:
@@ -96,18 +113,27 @@ class TestMarks:
         marks.on_success("a/m")
         assert (marks.is_bad("a/m", 0), marks.is_bad("b/m", 0)) == (False, True)
         marks.clear()
-        assert not marks
+        assert not marks.any_left(0)
 
     def test_other_failures_are_not_the_keys(self) -> None:
         marks = Marks()
         marks.on_failure("a/m", Code.UNAVAILABLE, 0)
-        assert not marks
+        assert not marks.any_left(0)
 
     def test_it_does_not_grow_without_end(self) -> None:
         marks = Marks()
         for n in range(MOST_DOMAINS + 1):
             marks.on_failure(f"a/{n}", Code.UPSTREAM_AUTH, n)
         assert not marks.is_bad("a/0", 0)
+
+    def test_those_that_have_ended_count_no_more(self) -> None:
+        marks = Marks()
+        marks.on_failure("a/m", Code.UPSTREAM_BILLING, 0)
+        assert (marks.any_left(59), marks.any_left(60)) == (True, False)
+        marks.on_failure("b/m", Code.UPSTREAM_BILLING, 70)
+        marks.on_success("b/m")
+        marks.on_success("a/m")
+        assert not marks.any_left(71)
 
 
 class TestBudgets:

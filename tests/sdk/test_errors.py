@@ -1,4 +1,4 @@
-"""What goes wrong is an exception of its kind in both SDKs, and one failure is one call of the provider.
+"""What goes wrong is an exception of its kind in both SDKs, and one exception is one request of the SDK.
 
 The SDKs repeat by themselves what may pass (their default, two times). The
 gateway has tried what there was to try, and says so: `x-should-retry: false`.
@@ -6,6 +6,8 @@ gateway has tried what there was to try, and says so: `x-should-retry: false`.
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncIterable, Callable
 from typing import Any, TypeVar
 
@@ -16,7 +18,7 @@ from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 
 from rhetor.core.errors import Code
-from rhetor.testing import Step, Upstream, cuts, error_in_200, fails, says
+from rhetor.testing import Gate, Step, Upstream, cuts, error_in_200, fails, hangs, raw_frames, resets, says
 from tests.conftest import KEY, Gateway, MakeGateway, settings
 from tests.sdk.clients import anthropic_at, openai_at
 from tests.sdk.conversation import BOTH_WAYS, EVERY, HEARD
@@ -43,7 +45,7 @@ async def ask_anthropic(sdk: AsyncAnthropic, model: str, streamed: bool) -> str:
         return await stream.get_final_text()
 
 
-LATER = {"retry-after": "7"}
+LATER = {"retry-after": "70"}  # the gateway does not wait so long, but openai-python would
 
 OPENAI: dict[str, tuple[Step, type[openai.APIStatusError], str]] = {
     "400": (fails(400, "no such knob"), openai.BadRequestError, "invalid_request_error"),
@@ -68,6 +70,14 @@ ANTHROPIC: dict[str, tuple[Step, type[anthropic.APIStatusError], str]] = {
     "529": (OPENAI["529"][0], anthropic.InternalServerError, "overloaded_error"),
 }
 
+WAYS = {"whole": False, "streamed": True}
+"""Models of these names are asked for a reply in this way: what one of them did says nothing of the other."""
+
+
+def attempts_at(case: str) -> int:
+    """How often the gateway asks its only target: what may pass is seen to twice, before anybody is told."""
+    return 2 if case in ("500", "503", "529") else 1
+
 
 @EVERY
 @pytest.mark.parametrize("case", OPENAI)
@@ -77,13 +87,15 @@ async def test_refusals_at_the_openai_door(
     step, kind, type_ = OPENAI[case]
     upstream.always(step)
 
-    for hits, streamed in enumerate((False, True), 1):
-        with pytest.raises(kind) as caught:
-            await ask_openai(openai_sdk, f"{provider}/small", streamed)
-        assert len(upstream.requests) == hits, "the SDK repeated it"
-        assert type(caught.value) is kind
-        assert caught.value.type == type_
-        assert_decent(caught.value, provider, case)
+    asking = [ask_openai(openai_sdk, f"{provider}/{model}", streamed) for model, streamed in WAYS.items()]
+    errors = await asyncio.gather(*asking, return_exceptions=True)
+
+    for model, error in zip(WAYS, errors, strict=True):
+        assert isinstance(error, openai.APIStatusError), error
+        assert type(error) is kind
+        assert error.type == type_
+        assert_decent(error, f"{provider}/{model}", case)
+    assert Counter(seen.model for seen in upstream.requests) == dict.fromkeys(WAYS, attempts_at(case))
 
 
 @EVERY
@@ -94,27 +106,94 @@ async def test_refusals_at_the_anthropic_door(
     step, kind, type_ = ANTHROPIC[case]
     upstream.always(step)
 
-    for hits, streamed in enumerate((False, True), 1):
-        with pytest.raises(kind) as caught:
-            await ask_anthropic(anthropic_sdk, f"{provider}/small", streamed)
-        assert len(upstream.requests) == hits, "the SDK repeated it"
-        assert isinstance(caught.value.body, dict)
-        assert caught.value.body["type"] == "error"
-        assert caught.value.body["error"]["type"] == type_
-        assert_decent(caught.value, provider, case)
+    asking = [
+        ask_anthropic(anthropic_sdk, f"{provider}/{model}", streamed) for model, streamed in WAYS.items()
+    ]
+    errors = await asyncio.gather(*asking, return_exceptions=True)
+
+    for model, error in zip(WAYS, errors, strict=True):
+        assert isinstance(error, kind), error
+        assert isinstance(error.body, dict)
+        assert error.body["type"] == "error"
+        assert error.body["error"]["type"] == type_
+        assert_decent(error, f"{provider}/{model}", case)
+    assert Counter(seen.model for seen in upstream.requests) == dict.fromkeys(WAYS, attempts_at(case))
 
 
-def assert_decent(error: openai.APIStatusError | anthropic.APIStatusError, provider: str, case: str) -> None:
+def assert_decent(error: openai.APIStatusError | anthropic.APIStatusError, target: str, case: str) -> None:
     """It says who failed, what it said and how long to wait, and nothing of our key."""
     assert error.response.headers["x-should-retry"] == "false"
     assert error.response.headers["x-rhetor-generation-id"] == error.request_id
+    assert error.response.headers["x-rhetor-attempts"].count(target) == attempts_at(case)
+    assert_not_repeated(error)
     if case in ("401", "403"):
         assert error.status_code == 502
-        assert f"{provider}/small: the provider answered {case}" in error.message
+        assert f"{target}: the provider answered {case}" in error.message
         assert KEY not in error.response.text
     if case == "429":
-        assert error.response.headers["retry-after"] == "7"
+        assert error.response.headers["retry-after"] == "70"
         assert "take a break" in error.message
+
+
+def assert_not_repeated(error: BaseException) -> None:
+    """It is what came of the SDK's first request."""
+    assert isinstance(error, (openai.APIError, anthropic.APIError))
+    assert error.request.headers["x-stainless-retry-count"] == "0"
+
+
+AT_ONCE = {"retry-after-ms": "1"}  # both SDKs believe this rather than what they would wait by themselves
+
+
+@BOTH_WAYS
+async def test_the_openai_sdk_does_not_multiply_the_attempts_of_the_gateway(
+    openai_sdk: AsyncOpenAI, upstream: Upstream, streamed: bool
+) -> None:
+    """What it repeats when the provider itself fails, it leaves to the gateway."""
+    upstream.always(fails(500, "it broke", headers=AT_ONCE))
+
+    with pytest.raises(openai.InternalServerError) as caught:
+        await ask_openai(openai_sdk.with_options(base_url=f"{upstream.base_url}/v1"), "direct", streamed)
+    assert caught.value.request.headers["x-stainless-retry-count"] == "2"
+    with pytest.raises(openai.InternalServerError) as caught:
+        await ask_openai(openai_sdk, "oai/small", streamed)
+    assert_not_repeated(caught.value)
+
+    assert Counter(seen.model for seen in upstream.requests) == {"direct": 3, "small": 2}
+
+
+@BOTH_WAYS
+async def test_the_anthropic_sdk_does_not_multiply_the_attempts_of_the_gateway(
+    anthropic_sdk: AsyncAnthropic, upstream: Upstream, streamed: bool
+) -> None:
+    upstream.always(fails(500, "it broke", headers=AT_ONCE))
+
+    with pytest.raises(anthropic.InternalServerError) as caught:
+        await ask_anthropic(anthropic_sdk.with_options(base_url=upstream.base_url), "direct", streamed)
+    assert caught.value.request.headers["x-stainless-retry-count"] == "2"
+    with pytest.raises(anthropic.InternalServerError) as caught:
+        await ask_anthropic(anthropic_sdk, "ant/small", streamed)
+    assert_not_repeated(caught.value)
+
+    assert Counter(seen.model for seen in upstream.requests) == {"direct": 3, "small": 2}
+
+
+@BOTH_WAYS
+@pytest.mark.parametrize(
+    "fault",
+    [fails(429, headers=AT_ONCE), fails(500), resets(), cuts(after=0), error_in_200()],
+    ids=["429", "500", "reset", "cut", "error in 200"],
+)
+async def test_what_passes_is_no_exception(
+    openai_sdk: AsyncOpenAI, anthropic_sdk: AsyncAnthropic, upstream: Upstream, streamed: bool, fault: Step
+) -> None:
+    """The gateway asks once more, and the SDKs hear nothing of it: they are told not to repeat anything."""
+    upstream.next(fault)
+    assert await ask_openai(openai_sdk.with_options(max_retries=0), "oai/small", streamed) == "hello world"
+    upstream.next(fault)
+    said = await ask_anthropic(anthropic_sdk.with_options(max_retries=0), "ant/small", streamed)
+    assert said == "hello world"
+
+    assert len(upstream.requests) == 4
 
 
 async def test_the_providers_own_words_reach_callers_of_its_language(
@@ -174,15 +253,24 @@ async def test_a_mistake_of_the_caller(openai_sdk: AsyncOpenAI, anthropic_sdk: A
 # Streams that fail.
 
 
-async def until_it_breaks(pieces: AsyncIterable[T]) -> tuple[list[T], Exception | None]:
-    """What a stream gave before it raised, and what it raised."""
+async def until_it_breaks(pieces: AsyncIterable[T], heard: Gate) -> tuple[list[T], Exception | None]:
+    """What a stream gave before it raised, and what it raised; the gate opens with the first piece."""
     given: list[T] = []
     try:
         async for piece in pieces:
-            given.append(piece)  # noqa: PERF401 - what came before the exception counts
+            given.append(piece)
+            heard.open()
     except Exception as error:
         return given, error
     return given, None
+
+
+def broken(fault: Step, gate: Gate) -> Step:
+    """Says one word, and the fault follows when the gate opens.
+
+    A failure that comes along with the word is noticed before anybody has heard it.
+    """
+    return says("one two three").but(hangs(gate, after=1), fault)
 
 
 FAULTS = pytest.mark.parametrize(
@@ -195,17 +283,19 @@ FAULTS = pytest.mark.parametrize(
 async def test_a_stream_that_breaks_at_the_openai_door(
     openai_sdk: AsyncOpenAI, upstream: Upstream, provider: str, fault: Step
 ) -> None:
-    """What was said was said; then comes an exception, never a reply that looks complete."""
-    upstream.always(says("one two three").but(fault))
+    """What was said was said; then comes an exception, not a reply that looks complete, nor another one."""
+    heard = Gate()
+    upstream.always(broken(fault, heard))
     stream = await openai_sdk.chat.completions.create(model=f"{provider}/small", messages=ASK, stream=True)
     said = (chunk.choices[0].delta.content async for chunk in stream)
 
-    pieces, error = await until_it_breaks(said)
+    pieces, error = await until_it_breaks(said, heard)
 
     assert "".join(filter(None, pieces)) == "one"
     assert isinstance(error, openai.APIError)
     assert isinstance(error.body, dict)
     assert error.body["message"]
+    assert_not_repeated(error)
     assert len(upstream.requests) == 1
 
 
@@ -214,15 +304,17 @@ async def test_a_stream_that_breaks_at_the_openai_door(
 async def test_a_stream_that_breaks_at_the_anthropic_door(
     anthropic_sdk: AsyncAnthropic, upstream: Upstream, provider: str, fault: Step
 ) -> None:
-    upstream.always(says("one two three").but(fault))
+    heard = Gate()
+    upstream.always(broken(fault, heard))
 
     async with anthropic_sdk.messages.stream(model=f"{provider}/small", max_tokens=9, messages=ASK) as stream:
-        pieces, error = await until_it_breaks(stream.text_stream)
+        pieces, error = await until_it_breaks(stream.text_stream, heard)
 
     assert pieces == ["one"]
     assert isinstance(error, anthropic.APIStatusError)
     assert isinstance(error.body, dict)
     assert error.body["type"] == "error"
+    assert_not_repeated(error)
     assert len(upstream.requests) == 1
 
 
@@ -233,11 +325,36 @@ async def test_a_failure_before_the_first_word_has_a_status(
     """A provider that begins with 200 and then only has an error to tell is a refusal like any other."""
     upstream.always(says("one").but(error_in_200(Code.OVERLOADED, "too much")))
 
-    with pytest.raises(openai.InternalServerError, match="too much"):
-        await ask_openai(openai_sdk, f"{provider}/small", streamed=True)
-    with pytest.raises(anthropic.InternalServerError, match="too much"):
-        await ask_anthropic(anthropic_sdk, f"{provider}/small", streamed=True)
-    assert len(upstream.requests) == 2
+    await assert_refused(openai_sdk, anthropic_sdk, provider)
+
+    assert len(upstream.requests) == 4
+
+
+async def test_so_has_one_that_comes_along_with_the_first_word(
+    openai_sdk: AsyncOpenAI, anthropic_sdk: AsyncAnthropic, upstream: Upstream
+) -> None:
+    """Nobody has heard the word yet: it is taken back, and the provider is asked once more."""
+    word = b'data: {"id":"1","model":"m","choices":[{"index":0,"delta":{"content":"one"}}]}'
+    error = b'data: {"error":{"message":"too much","type":"server_error","code":500}}'
+    upstream.always(raw_frames([b"%b\n\n%b\n\n" % (word, error)]))
+
+    await assert_refused(openai_sdk, anthropic_sdk, "oai")
+
+    assert len(upstream.requests) == 4
+
+
+async def assert_refused(openai_sdk: AsyncOpenAI, anthropic_sdk: AsyncAnthropic, provider: str) -> None:
+    """Both SDKs raise when they ask for a stream, not while they read it."""
+    errors = await asyncio.gather(
+        openai_sdk.chat.completions.create(model=f"{provider}/small", messages=ASK, stream=True),
+        anthropic_sdk.messages.create(model=f"{provider}/large", messages=ASK, max_tokens=9, stream=True),
+        return_exceptions=True,
+    )
+    kinds = (openai.InternalServerError, anthropic.InternalServerError)
+    for kind, error in zip(kinds, errors, strict=True):
+        assert isinstance(error, kind), error
+        assert "too much" in str(error)
+        assert_not_repeated(error)
 
 
 @EVERY

@@ -183,7 +183,7 @@ class ProviderConfig(Section):
         1000,
         ge=0,
         le=100_000,
-        description="Calls that may wait for a connection, served in turn for each component. "
+        description="Calls that may wait for a connection, served in turn for each token, or else component. "
         "Further ones go to the next target, or get 503.",
     )
 

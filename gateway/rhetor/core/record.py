@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from rhetor.core.content import JsonValue
 from rhetor.core.usage import Usage
 from rhetor.core.value import value
 
@@ -17,6 +18,13 @@ class AttemptRecord:
     ms: int
     how: str = ""
     """`continued` or `restarted`: it went on with another one's reply; `hedged`: it was asked early."""
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """As callers and operators read it."""
+        told: dict[str, JsonValue] = {"target": self.target, "outcome": self.outcome, "ms": self.ms}
+        if self.how:
+            told["how"] = self.how
+        return told
 
 
 @value(kw_only=True)

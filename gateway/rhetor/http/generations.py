@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import orjson
 from aiohttp import web
 
+from rhetor import tasks
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.events import Event
 from rhetor.core.ids import new_id
+from rhetor.http.admission import enter
 from rhetor.http.house import HOUSE, PRINCIPAL
 from rhetor.http.recorded import keepalive_of
 from rhetor.http.reply import refusal, reply_info, stream
@@ -54,7 +57,13 @@ async def events(http: web.Request) -> web.StreamResponse:
     try:
         recording = _find(http)
         wire = DIALECTS[wanted or _language_of(recording)]
-        return await _events(http, recording, wire)
+        task = enter(http.app[HOUSE])
+        try:
+            return await _events(http, recording, wire)
+        except asyncio.CancelledError as cancelled:
+            raise tasks.survive(cancelled) from None
+        finally:
+            http.app[HOUSE].requests.discard(task)
     except RhetorError as error:
         return refusal(wire, error, new_id("req"))
 

@@ -192,7 +192,7 @@ def _trip(record: TripRecord) -> JsonValue:
         "outcome": record.outcome,
         "stream": record.stream,
         "fallback": record.fallback,
-        "attempts": [{"target": a.target, "outcome": a.outcome, "ms": a.ms} for a in record.attempts],
+        "attempts": [attempt.as_json() for attempt in record.attempts],
         "input_tokens": record.usage.input_tokens,
         "output_tokens": record.usage.output_tokens,
         "usage_source": record.usage.source,

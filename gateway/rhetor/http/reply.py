@@ -222,7 +222,8 @@ async def _stream(
         headers["x-accel-buffering"] = "no"
         return headers
 
-    out = EventStream(http, head, keepalive, http.app[HOUSE].keepalive_s)
+    # A recording waits for nobody, so nothing else ends what a caller takes for ever to read.
+    out = EventStream(http, head, keepalive, http.app[HOUSE].keepalive_s, isinstance(trip, Follower))
     try:
         async with entered:
             renderer = voice()
@@ -298,7 +299,8 @@ def _meta_headers(meta: Mapping[str, JsonValue]) -> dict[str, str]:
 
 def _attempt_header(attempt: JsonValue) -> str:
     assert isinstance(attempt, Mapping)
-    return f"{attempt['target']};{attempt['outcome']};{attempt['ms']}ms"
+    told = f"{attempt['target']};{attempt['outcome']};{attempt['ms']}ms"
+    return f"{told};{attempt['how']}" if "how" in attempt else told
 
 
 def header_safe(text: str) -> str:

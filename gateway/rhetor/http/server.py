@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 import orjson
-from aiohttp import web
+from aiohttp import EMPTY_PAYLOAD, web
 from aiohttp.http import HttpProcessingError
 
 from rhetor import __version__
@@ -35,6 +35,7 @@ TEKTON_PREFIXES = ("", "/api/llm")
 """Browser callers keep a prefix that Python callers drop; both must arrive."""
 
 PREFLIGHT_S = 600
+HEAD_END = b"\r\n\r\n"
 ELSEWHERE = "/{tail:(?s:.*)}"  # also what has a line end in it
 
 Language = Callable[[web.Request], Wire]
@@ -108,9 +109,13 @@ def application(house: House) -> web.Application:
 
 
 class Connection(web.RequestHandler):
-    """A caller's connection: aiohttp's, with patience for heads, and our words for what is no HTTP."""
+    """A caller's connection: aiohttp's, with patience for heads, and our words for what is no HTTP.
 
-    __slots__ = ("_head_timeout_s", "_head_timer")
+    A head has its time from its first byte on, the first one from the connection's beginning; one that
+    begins while another request is answered from the end of that.
+    """
+
+    __slots__ = ("_begun", "_body", "_head_timeout_s", "_head_timer", "_heads")
 
     def __init__(self, server: web.Server, house: House) -> None:
         super().__init__(
@@ -121,23 +126,39 @@ class Connection(web.RequestHandler):
         )
         self._head_timeout_s = house.header_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
+        self._heads = 0
+        self._body = EMPTY_PAYLOAD
+        """Of the last request."""
+        self._begun = False
+        """There are bytes of a head that is not complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
+        between = self._body.is_eof()
         super().data_received(data)
-        if self._waits_for_head:
-            if self._head_timer is None:  # the beginning of a head on a connection that was kept
+        if self._request_count != self._heads:  # heads that are complete
+            self._heads = self._request_count
+            self._forget_head()
+            self._body = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
+            self._begun = self._body is EMPTY_PAYLOAD and not _ends_head(data)
+        elif between and data:
+            self._begun = True
+            if self._waits_for_head and self._head_timer is None:
                 self._await_head()
-        elif self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        done = await super().finish_response(request, resp, start_time)
+        if self._begun and not self._messages and self.transport is not None and self._head_timer is None:
+            self._await_head()
+        return done
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
+        self._forget_head()
         super().connection_lost(exc)
 
     def handle_error(
@@ -169,10 +190,20 @@ class Connection(web.RequestHandler):
     def _await_head(self) -> None:
         self._head_timer = self._loop.call_later(self._head_timeout_s, self._give_up)
 
+    def _forget_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
     def _give_up(self) -> None:
         self._head_timer = None
         if self._waits_for_head:
             self.force_close()
+
+
+def _ends_head(data: bytes) -> bool:
+    """Whether nothing follows the head whose end is in these bytes."""
+    return data.endswith(HEAD_END) or HEAD_END.endswith(data)
 
 
 def guarded(handler: Handler, language: Language, public: bool, house: House) -> Handler:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -31,6 +31,7 @@ class EventStream:
         head: the reply's headers, asked for when the first frame is written.
         keepalive: the frame that tells proxies that somebody is here; empty: none is sent.
         keepalive_s: how long nothing may be said, in seconds.
+        limited: all the waiting for the caller may take `WHOLE_S`; else whoever makes the reply sees to that.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class EventStream:
         "_http",
         "_keepalive",
         "_keepalive_s",
+        "_left_s",
         "_loop",
         "_protocol",
         "_response",
@@ -48,7 +50,12 @@ class EventStream:
     )
 
     def __init__(
-        self, http: web.Request, head: Callable[[], Mapping[str, str]], keepalive: bytes, keepalive_s: float
+        self,
+        http: web.Request,
+        head: Callable[[], Mapping[str, str]],
+        keepalive: bytes,
+        keepalive_s: float,
+        limited: bool = False,
     ) -> None:
         self._http = http
         self._protocol = http.protocol
@@ -60,6 +67,7 @@ class EventStream:
         self._keepalive = keepalive
         self._keepalive_s = keepalive_s
         self._wrote_s = self._loop.time()
+        self._left_s = WHOLE_S if limited else None
         self._timer: asyncio.TimerHandle | None = None
         if keepalive:
             self._timer = self._loop.call_at(self._wrote_s + keepalive_s, self._look)
@@ -95,10 +103,7 @@ class EventStream:
         Raises:
             CallerLeft: it never will.
         """
-        try:
-            await self._http.writer.drain()
-        except ConnectionError:
-            raise CallerLeft from None
+        await self._wait_for(self._http.writer.drain())
 
     async def end(self) -> web.StreamResponse:
         """Write that this was all, and wait until the caller has read most of it.
@@ -109,10 +114,7 @@ class EventStream:
         self.close()
         response = self._begin() if self._response is None else self._response
         self._ended = True
-        try:
-            await response.write_eof()
-        except ConnectionError:
-            raise CallerLeft from None
+        await self._wait_for(response.write_eof())
         return response
 
     def abort(self) -> None:
@@ -126,6 +128,25 @@ class EventStream:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    async def _wait_for(self, written: Awaitable[None]) -> None:
+        """
+        Raises:
+            CallerLeft: nobody reads, or not in time.
+        """
+        try:
+            if self._left_s is None:
+                await written
+                return
+            began_s = self._loop.time()
+            with Patience(self._loop, self._left_s):
+                await written
+            self._left_s -= self._loop.time() - began_s
+        except ConnectionError:
+            raise CallerLeft from None
+        except TimeoutError:
+            abort(self._http)
+            raise CallerLeft from None
 
     def _begin(self) -> web.StreamResponse:
         response = self._response = web.StreamResponse(headers=self._head())

@@ -209,9 +209,11 @@ class Attempts:
 
     def _all_cooling(self, now_s: float) -> UpstreamError:
         """Nobody may be asked for longer than a caller should wait."""
-        waits = [self._health.cooling_s(candidate.domain, now_s) for candidate in self._plan.candidates]
-        message = "every target has asked to be left alone for a while"
-        return UpstreamError(message, Code.RATE_LIMITED, retry_after_s=min(waits))
+        candidates = self._plan.candidates
+        wait_s = min(self._health.cooling_s(candidate.domain, now_s) for candidate in candidates)
+        names = ", ".join(dict.fromkeys(candidate.target.name for candidate in candidates))
+        message = f"rate limited: {names} asked to be left alone, the first of them for {wait_s:.0f} s more"
+        return UpstreamError(message, Code.RATE_LIMITED, retry_after_s=wait_s)
 
     async def _hedge(self, first: Candidate, second: Candidate) -> Answer | None:
         """Whoever of the two speaks first, the second being asked when the first is unusually late."""

@@ -193,6 +193,7 @@ class Recordings:
             recording.timer = loop.call_later(recording.keep_s, self._unlist, recording)
         else:
             self._unlist(recording)
+        self._make_room(0)  # what is kept of a failure may be more than was charged while it ran
 
     def _stop(self, recording: Recording, why: RhetorError) -> None:
         recording.stopped = recording.stopped or why
@@ -206,13 +207,17 @@ class Recordings:
         Raises:
             RhetorError: pool_full, all that is kept still runs.
         """
-        while self.total_bytes + more_bytes > self._all_bytes and self._ended:
-            self._lose(next(iter(self._ended.values())))
+        self._make_room(more_bytes)
         if self.total_bytes + more_bytes > self._all_bytes:
             message = "no room to record this reply: try again later, or raise server.detached_mb"
             raise RhetorError(message, Code.POOL_FULL)
         self.total_bytes += more_bytes
         recording.charged_bytes += more_bytes
+
+    def _make_room(self, more_bytes: int) -> None:
+        """Forget those that ended first, as far as it takes."""
+        while self.total_bytes + more_bytes > self._all_bytes and self._ended:
+            self._lose(next(iter(self._ended.values())))
 
     def _lose(self, recording: Recording) -> None:
         """Give up a recording that has ended, though somebody may still read it."""

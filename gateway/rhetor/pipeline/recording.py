@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, TypeAlias
-
-import orjson
 
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import Code, RhetorError
@@ -26,6 +24,7 @@ from rhetor.core.events import (
     SILENT,
     Event,
     Failed,
+    Finished,
     OpaquePart,
     RefusalDelta,
     Started,
@@ -33,6 +32,7 @@ from rhetor.core.events import (
     ThinkingDelta,
     ThinkingSigned,
     ToolUseDelta,
+    ToolUseStarted,
     UsageReport,
     Vector,
 )
@@ -45,10 +45,10 @@ from rhetor.wire.base import Chunk
 BASE_BYTES = 4096  # a recording without any events: its metadata, task and places in tables
 EVENT_BYTES = 160  # an event without its text
 NUMBER_BYTES = 24  # a float
-JSON_FACTOR = 12  # parsed JSON in memory, for each byte of it as text
+OBJECT_BYTES = 16  # what Python keeps beside an object, and loses between two
 REQUEST_FACTOR = 4  # the body as it came, parsed, in canonical form, and as it was sent on
 BREATH = 64  # chunks; a long recording is read in steps, so that others get their turn
-KEPT_TEXT = 1_000  # characters; longer fields are no tags
+KEPT_FIELD = "context_id"  # the one field of a body that a renderer repeats
 
 
 class State(StrEnum):
@@ -80,7 +80,9 @@ class Recording:
         self.length = 0
         """Chunks so far; they only become more."""
         self.events_bytes = 0
-        self.request_bytes = BASE_BYTES + REQUEST_FACTOR * _body_bytes(trip.request)
+        self.request_bytes = (
+            BASE_BYTES + REQUEST_FACTOR * _body_bytes(trip.request) + _words_bytes(trip.request)
+        )
         self._chunks: list[list[Event]] = []
         self._opened = False
         self._lost: RhetorError | None = None
@@ -129,9 +131,11 @@ class Recording:
         """It cannot go on; who follows is told why."""
         if self._opened:
             start: list[Event] = [] if self._chunks else [Started("", "")]
-            self.append([*start, Failed(error)], EVENT_BYTES)
+            events = [*start, Failed(error)]
+            self.append(events, weigh(events))
         else:
             self._end(error)
+            self.events_bytes += _error_bytes(error)
             self._tell()
 
     def lose(self, error: RhetorError) -> None:
@@ -179,7 +183,7 @@ class Recording:
         else:
             self.state = State.CANCELLED if error.code is Code.CANCELLED else State.FAILED
         self.request = _light(self.request)
-        self.request_bytes = BASE_BYTES
+        self.request_bytes = BASE_BYTES + _words_bytes(self.request) + _json_bytes(self.meta)
 
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()
@@ -254,30 +258,72 @@ def weigh(events: Iterable[Event]) -> int:
 def _content_bytes(event: Event) -> int:
     match event:
         case TextDelta(text, logprobs):
-            return sys.getsizeof(text) + (JSON_FACTOR * len(orjson.dumps(logprobs)) if logprobs else 0)
+            return sys.getsizeof(text) + (_json_bytes(logprobs) if logprobs else 0)
         case ThinkingDelta(text) | RefusalDelta(text) | ThinkingSigned(text) | ToolUseDelta(_, text):
             return sys.getsizeof(text)
         case Vector(_, values):
             return sys.getsizeof(values) + (0 if isinstance(values, str) else NUMBER_BYTES * len(values))
         case OpaquePart(part):
-            return JSON_FACTOR * len(orjson.dumps(dict(part.data)))
+            return _json_bytes(part.data)
+        case Started(id, name) | ToolUseStarted(_, id, name):
+            return sys.getsizeof(id) + sys.getsizeof(name)
+        case Finished(_, stop_sequence):
+            return sys.getsizeof(stop_sequence)
+        case Failed(error):
+            return _error_bytes(error)
         case _:
             return 0
+
+
+def _error_bytes(error: RhetorError) -> int:
+    """An error with what it quotes."""
+    return EVENT_BYTES + sys.getsizeof(error.message) + _json_bytes(error.original)
+
+
+def _json_bytes(value: JsonValue | Mapping[str, JsonValue]) -> int:
+    """Parsed JSON, however deep."""
+    size_bytes, left = 0, [value]
+    while left:
+        value = left.pop()
+        size_bytes += sys.getsizeof(value) + OBJECT_BYTES
+        if isinstance(value, Mapping):
+            left += value.keys()
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return size_bytes
 
 
 def _body_bytes(request: Request) -> int:
     return len(request.original.body) if request.original is not None else 0
 
 
+def _words_bytes(request: Request) -> int:
+    """What a request holds beside its body, or is left with when that is gone."""
+    words = [request.id, request.model, request.component, request.task, request.principal]
+    words += request.fallbacks
+    if request.wanted is not None:
+        words += request.wanted.tags
+    if (original := request.original) is not None:
+        words += original.headers.values()
+        words.append(_kept_of(original))
+    return sum(map(sys.getsizeof, words))
+
+
 def _light(request: Request) -> Request:
-    """What renderers need of a request: how the answer is wanted, and the caller's short tags."""
+    """What renderers need of a request: how the answer is wanted, and the caller's tags."""
     original = request.original
     if original is not None:
-        tags = {k: v for k, v in original.fields.items() if isinstance(v, str) and len(v) <= KEPT_TEXT}
-        original = Original(original.wire, b"", tags)
+        kept = _kept_of(original)
+        original = Original(original.wire, b"", {} if kept is None else {KEPT_FIELD: kept})
     input = request.input
-    without = Chat(messages=()) if isinstance(input, Chat) else replace(input, inputs=())
-    return replace(request, input=without, original=original, unsaid=())
+    light = Chat(messages=()) if isinstance(input, Chat) else replace(input, inputs=(), end_user=None)
+    return replace(request, input=light, original=original, unsaid=(), fallbacks=(), task=None, wanted=None)
+
+
+def _kept_of(original: Original) -> str | None:
+    said = original.fields.get(KEPT_FIELD)
+    return said if isinstance(said, str) else None
 
 
 def _bare(error: RhetorError) -> RhetorError:

@@ -373,10 +373,4 @@ def _outcome_of(error: BaseException | None) -> str:
 
 
 def _attempts_json(attempts: Attempts) -> list[JsonValue]:
-    told: list[JsonValue] = []
-    for attempt in attempts.log:
-        said: dict[str, JsonValue] = {"target": attempt.target, "outcome": attempt.outcome, "ms": attempt.ms}
-        if attempt.how:
-            said["how"] = attempt.how
-        told.append(said)
-    return told
+    return [attempt.as_json() for attempt in attempts.log]

@@ -92,7 +92,8 @@ class Provider:
         headers = self._headers[key]
         if outgoing.headers:
             headers = {**headers, **outgoing.headers}
-        caller = request.component or request.principal or ""
+        # A component is whatever the caller writes: it has turns of its own only where nobody is known.
+        caller = request.principal or request.component or ""
         call = Call("POST", self._base_url + outgoing.path, headers, outgoing.body, caller)
         return Prepared(call, outgoing, upstream, verbatim, request.stream)
 

@@ -24,6 +24,7 @@ PENALTY_S = 10.0  # a failure counts as if the target had taken so long
 RISE, FALL = 0.095, 0.005  # of the p95: one first event in twenty is later
 UNHEARD_S = 1.0  # who is asked for the first time need not be asked by everybody
 MOST_TARGETS = 4000  # callers may make up the names of models
+FORGOTTEN = MOST_TARGETS // 4  # at once, when there are so many
 
 
 @value
@@ -57,16 +58,19 @@ class _Vitals:
 
     def speed_s(self, now_s: float) -> float | None:
         heard_s = self.first_event_s
-        return None if heard_s is None else heard_s * exp((self.at_s - now_s) / DECAY_S)
+        return None if heard_s is None else heard_s * self._faded(now_s)
 
     def heard(self, first_event_s: float, now_s: float) -> None:
         """A peak counts at once and whole, what is faster only bit by bit."""
         before_s = self.first_event_s
         if before_s is not None and before_s > first_event_s:
-            kept = exp((self.at_s - now_s) / DECAY_S)
-            first_event_s += (before_s - first_event_s) * kept
+            first_event_s += (before_s - first_event_s) * self._faded(now_s)
         self.first_event_s = first_event_s
         self.at_s = now_s
+
+    def _faded(self, now_s: float) -> float:
+        """How much of what was heard is left; never more than there was, whatever a clock says."""
+        return exp(min(0.0, (self.at_s - now_s) / DECAY_S))
 
 
 _NOBODY = _Vitals()
@@ -127,6 +131,8 @@ class Health:
             return
         if code in FAULTS:
             vitals.heard(max(PENALTY_S, vitals.first_event_s or 0.0), now_s)
+        elif code is Code.MODEL_NOT_FOUND and vitals.first_event_s is None and not vitals.in_flight:
+            del self._vitals[target.provider, target.model, target.key]  # there is nothing to know of it
         self._windows.on_failure(candidate.domain, code, now_s, retry_after_s)
         self._marks.on_failure(candidate.domain, code, now_s)
 
@@ -166,10 +172,9 @@ class Health:
         """Who read the beginning of this conversation, not so long ago that it is forgotten."""
         return self._affinity.reader_of(prefix, now_s)
 
-    @property
-    def calm(self) -> bool:
+    def is_calm(self, now_s: float) -> bool:
         """Nothing at all is wrong with anybody: there is no need to look closer."""
-        return not (self._sick or self._windows or self._marks)
+        return not (self._sick or self._windows.any_left(now_s) or self._marks.any_left(now_s))
 
     def in_flight(self, target: Target) -> int:
         """Requests under way to this target."""
@@ -229,10 +234,17 @@ class Health:
 
     def _new(self, target: Target) -> _Vitals:
         if len(self._vitals) >= MOST_TARGETS:
-            self._vitals = {key: kept for key, kept in self._vitals.items() if kept.in_flight}
-            self._sick &= self._vitals.keys()
+            self._forget()
         vitals = self._vitals[target.provider, target.model, target.key] = _Vitals()
         return vitals
+
+    def _forget(self) -> None:
+        """Make room: who is well says least, and of those who was heard longest ago."""
+        idle = [(key, kept) for key, kept in self._vitals.items() if not kept.in_flight]
+        idle.sort(key=lambda item: (not item[1].breaker.closed, item[1].at_s))
+        for key, _ in idle[:FORGOTTEN]:
+            del self._vitals[key]
+            self._sick.discard(key)
 
 
 def _ms(seconds: float | None) -> int | None:

@@ -60,7 +60,7 @@ def plan(request: Request, catalog: Catalog, health: Health, now_s: float) -> Pl
     cooling: tuple[Candidate, ...] = ()
     left_out = line.left_out
     if hindered:
-        best, left = _settled(best, hindered)
+        best, left = _settled(best, hindered, health, now_s)
         cooling = tuple(each for rank, each in left if rank is Hindrance.COOLING)
         left_out = (*(each for _, each in left), *left_out)
     candidates = tuple([_candidate(prospect) for prospect in best])
@@ -144,9 +144,12 @@ def _ordered(
 
 
 def _settled(
-    best: list[Prospect], hindered: Sequence[tuple[Hindrance, str, Prospect]]
+    best: list[Prospect], hindered: Sequence[tuple[Hindrance, str, Prospect]], health: Health, now_s: float
 ) -> tuple[list[Prospect], list[tuple[Hindrance, Candidate]]]:
-    """Who is asked in the end: the sick come last, the others only where nobody else is left."""
+    """Who is asked in the end: the sick come last, the others only where nobody else is left.
+
+    Of those who want to be left alone whose window ends first.
+    """
     best = best + [replace(each, reason=why) for rank, why, each in hindered if rank is Hindrance.SICK]
     left = [(rank, why, each) for rank, why, each in hindered if rank is not Hindrance.SICK]
     if not best:
@@ -154,6 +157,7 @@ def _settled(
             best = [replace(each, reason=why) for rank, why, each in left if rank is resort]
             if best:
                 left = [found for found in left if found[0] is not resort]
+                best.sort(key=lambda each: health.cooling_s(each.domain, now_s))
                 break
     return best, [(rank, _candidate(replace(each, reason=why))) for rank, why, each in left]
 

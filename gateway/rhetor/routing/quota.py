@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from rhetor.core.errors import Code
 
 FIRST_WINDOW_S = 1.0
 LONGEST_WINDOW_S = 30.0  # where the provider does not say how long
 BELIEVED_S = 3600.0  # a provider whose clock is wrong may ask for years
 MOST_DOMAINS = 4000  # callers may make up the names of models
+FORGOTTEN = MOST_DOMAINS // 4  # at once, when there are more: those that end first
 
 REFUSED_S = {Code.UPSTREAM_AUTH: 600.0, Code.UPSTREAM_BILLING: 60.0}
 """How long a key is not used again; a bill is paid sooner than a key is replaced."""
@@ -24,14 +27,17 @@ _ASKS = frozenset({Code.RATE_LIMITED, Code.OVERLOADED, Code.UNAVAILABLE})
 class Windows:
     """Until when each quota domain wants to be left alone."""
 
-    __slots__ = ("_until",)
+    __slots__ = ("_latest_s", "_until")
 
     def __init__(self) -> None:
         self._until: dict[str, tuple[float, float]] = {}
         """Domain → when its window ends, and how long the one was that nobody gave a length."""
+        self._latest_s = -inf
+        """None ends later."""
 
-    def __bool__(self) -> bool:
-        return bool(self._until)
+    def any_left(self, now_s: float) -> bool:
+        """Whether there may be a window that has not ended."""
+        return now_s < self._latest_s
 
     def left_s(self, domain: str, now_s: float) -> float:
         """How long the domain still wants to be left alone."""
@@ -54,8 +60,9 @@ class Windows:
             length_s = min(length_s * 2 or FIRST_WINDOW_S, LONGEST_WINDOW_S)
             until_s = now_s + length_s
         self._until[domain] = (until_s, length_s)
+        self._latest_s = max(self._latest_s, until_s)
         if len(self._until) > MOST_DOMAINS:
-            self._until = {domain: kept for domain, kept in self._until.items() if kept[0] > now_s}
+            self._until = dict(sorted(self._until.items(), key=lambda kept: kept[1])[FORGOTTEN:])
 
 
 class Marks:
@@ -64,30 +71,35 @@ class Marks:
     A refusal may be about the model alone, so the mark is for the key with this model: its quota domain.
     """
 
-    __slots__ = ("_until_s",)
+    __slots__ = ("_latest_s", "_until_s")
 
     def __init__(self) -> None:
         self._until_s: dict[str, float] = {}
+        self._latest_s = -inf
+        """None ends later."""
 
-    def __bool__(self) -> bool:
-        return bool(self._until_s)
+    def any_left(self, now_s: float) -> bool:
+        """Whether there may be a key that is still marked."""
+        return now_s < self._latest_s
 
     def is_bad(self, domain: str, now_s: float) -> bool:
         return bool(self._until_s) and self._until_s.get(domain, 0.0) > now_s
 
     def on_success(self, domain: str) -> None:
-        if self._until_s:
-            self._until_s.pop(domain, None)
+        if self._until_s and self._until_s.pop(domain, None) is not None and not self._until_s:
+            self._latest_s = -inf
 
     def on_failure(self, domain: str, code: Code, now_s: float) -> None:
         if (refused_s := REFUSED_S.get(code)) is None:
             return
         self._until_s[domain] = now_s + refused_s
+        self._latest_s = max(self._latest_s, now_s + refused_s)
         if len(self._until_s) > MOST_DOMAINS:
-            self._until_s = {domain: until for domain, until in self._until_s.items() if until > now_s}
+            self._until_s = dict(sorted(self._until_s.items(), key=lambda kept: kept[1])[FORGOTTEN:])
 
     def clear(self) -> None:
         self._until_s.clear()
+        self._latest_s = -inf
 
 
 class Budgets:

@@ -13,6 +13,7 @@ from rhetor.routing.decision import Plan
 from rhetor.routing.health import Health
 
 LONGEST_WAIT_S = 30.0  # for a window to end; callers that would wait longer are told instead
+JITTER_S = 0.25  # more than that: those who wait for the same window do not come back all at once
 SOON_S = (0.05, 0.25)  # before the same target is asked again after a fault that passes
 LATER_S = (0.5, 1.0)  # before the only target is asked again that was too busy
 
@@ -105,8 +106,8 @@ def next_step(plan: Plan, tried: Sequence[Tried], health: Health, now_s: float, 
     remedy = remedy_of(last.code, plan.route.reroute_refused)
     if remedy is Remedy.STOP:
         return None
-    repeat = _repeat(plan, tried, remedy, health, now_s)
-    if remedy is Remedy.AGAIN and repeat is not None and not last.spoke and repeat.wait_s < left_s:
+    repeat = _repeat(plan, tried, remedy, health, now_s, left_s)
+    if remedy is Remedy.AGAIN and repeat is not None and not last.spoke:
         return repeat
     rest = [candidate for candidate in _untried(known, tried) if _suits(candidate, tried, plan)]
     if (healthy := _best(rest, last, remedy, health, now_s)) is not None:
@@ -114,18 +115,28 @@ def next_step(plan: Plan, tried: Sequence[Tried], health: Health, now_s: float, 
     if (waiting := _wait(rest, tried, plan, health, now_s, left_s)) is not None:
         return waiting
     alone = len(known) == 1 and last.code in _ALONE and not last.spoke
-    return repeat if alone and repeat is not None and repeat.wait_s < left_s else None
+    return repeat if alone else None
 
 
 def _first(plan: Plan, health: Health, now_s: float, left_s: float) -> Step | None:
     candidate = plan.candidates[0]
-    wait_s = health.cooling_s(candidate.domain, now_s)
-    if wait_s >= left_s or wait_s > LONGEST_WAIT_S:
-        return None
-    return Step(candidate, wait_s, candidate.reason)
+    window_s = health.cooling_s(candidate.domain, now_s)
+    if window_s == 0:
+        return Step(candidate, 0.0, candidate.reason)
+    candidate = min(plan.candidates, key=lambda each: health.cooling_s(each.domain, now_s))
+    wait_s = _until_after(health.cooling_s(candidate.domain, now_s), plan, left_s)
+    return None if wait_s is None else Step(candidate, wait_s, candidate.reason)
 
 
-def _repeat(plan: Plan, tried: Sequence[Tried], remedy: Remedy, health: Health, now_s: float) -> Step | None:
+def _until_after(window_s: float, plan: Plan, left_s: float) -> float | None:
+    """How long to wait for a window that ends in so long; None: longer than there is time."""
+    wait_s = window_s + JITTER_S * plan.draw if window_s > 0 else 0.0
+    return wait_s if window_s <= LONGEST_WAIT_S and wait_s < left_s else None
+
+
+def _repeat(
+    plan: Plan, tried: Sequence[Tried], remedy: Remedy, health: Health, now_s: float, left_s: float
+) -> Step | None:
     """The same target once more, unless it had its second chance or its provider has had enough of them."""
     last = tried[-1]
     target = last.candidate.target
@@ -138,10 +149,10 @@ def _repeat(plan: Plan, tried: Sequence[Tried], remedy: Remedy, health: Health, 
         return None
     least_s, most_s = SOON_S if remedy is Remedy.AGAIN else LATER_S
     jittered_s = least_s + (most_s - least_s) * plan.draw
-    wait_s = max(jittered_s, last.retry_after_s or 0.0, standing.cooling_s)
-    if wait_s > LONGEST_WAIT_S:
+    window_s = _until_after(max(last.retry_after_s or 0.0, standing.cooling_s), plan, left_s)
+    if window_s is None or jittered_s >= left_s:
         return None
-    return Step(last.candidate, wait_s, f"once more after {last.code}", again=True)
+    return Step(last.candidate, max(jittered_s, window_s), f"once more after {last.code}", again=True)
 
 
 def _untried(known: Sequence[Candidate], tried: Sequence[Tried]) -> list[Candidate]:
@@ -207,8 +218,9 @@ def _wait(
     windows = [window for window in windows if window[0] > 0 or window[2].target in before]
     if not windows:
         return None
-    wait_s, _, candidate = min(windows)
-    if wait_s >= left_s or wait_s > LONGEST_WAIT_S:
+    window_s, _, candidate = min(windows)
+    wait_s = _until_after(window_s, plan, left_s)
+    if wait_s is None:
         return None
     again = candidate.target in before
     if again and not health.may_repeat(candidate.target.provider):

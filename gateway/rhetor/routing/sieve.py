@@ -31,7 +31,7 @@ def hindrance(prospect: Prospect, needs: Needs, health: Health, now_s: float) ->
     against = unfit(prospect, needs)
     if against is not None:
         return against
-    if not health.calm and (against := _unwell(prospect, health, now_s)) is not None:
+    if not health.is_calm(now_s) and (against := _unwell(prospect, health, now_s)) is not None:
         return against
     if prospect.slots is not None and health.under_way(prospect.target.provider) >= prospect.slots:
         return Hindrance.SICK, f"has {prospect.slots} requests under way, and takes no more"
