@@ -53,6 +53,11 @@ def _whole(column: Column) -> bool:
     return not column.streamed
 
 
+def _whole_http(column: Column) -> bool:
+    """A WebSocket has pings."""
+    return _whole(column) and column.door != "ws"
+
+
 def _tool_call_cut(stage: Stage) -> None:
     stage.primary.always(calls(TOOL, usage=PRIMARY_USAGE).but(cuts(after=3)))
     stage.fallback.always(calls(TOOL, usage=FALLBACK_USAGE))
@@ -170,7 +175,7 @@ OTHERS: tuple[Fault, ...] = (
         server={"keepalive_s": 2.0},
         proxy_idle_s=5.0,
         patient=True,
-        less=(Less(Score.FAIL, "before a reply in one piece there is nothing that could be said", _whole),),
+        less=(Less(Score.FAIL, "before an HTTP reply in one piece there is nothing to say", _whole_http),),
     ),
     Fault(
         name="529 overloaded",

@@ -35,19 +35,16 @@ def admit(request: web.Request, rules: Gatekeeping, public: bool) -> None:
     request[PRINCIPAL] = _principal(request, rules)
 
 
-def enter(house: House) -> asyncio.Task[Any]:
-    """Let the current task generate, if there is room; it is in `house.requests` until it is taken out.
+def enter(house: House, task: asyncio.Task[Any]) -> None:
+    """Let a task generate, if there is room; it is in `house.requests` until it is taken out.
 
     Raises:
         RhetorError: pool_full, with the time after which to come again.
     """
-    task = asyncio.current_task()
-    assert task is not None
     if max(len(house.requests), house.pipeline.in_flight) >= house.max_requests:
         full = f"the gateway has {house.max_requests} requests under way; see server.max_requests"
         raise RhetorError(full, Code.POOL_FULL, retry_after_s=ROOM_IN_S)
     house.requests.add(task)
-    return task
 
 
 def digest(token: str) -> bytes:

@@ -57,7 +57,8 @@ async def events(http: web.Request) -> web.StreamResponse:
     try:
         recording = _find(http)
         wire = DIALECTS[wanted or _language_of(recording)]
-        task = enter(http.app[HOUSE])
+        task = http.task
+        enter(http.app[HOUSE], task)
         try:
             return await _events(http, recording, wire)
         except asyncio.CancelledError as cancelled:

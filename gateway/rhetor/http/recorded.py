@@ -55,6 +55,8 @@ def detach_of(house: House, request: Request) -> float:
     """
     wanted_s = request.detach_s
     if wanted_s is None:
+        if not house.catalog.detaches:
+            return 0.0
         catalog, name = house.catalog, request.model
         if catalog.rules and name in DEFAULT_NAMES:
             name = catalog.ruled(request.component, request.task) or name

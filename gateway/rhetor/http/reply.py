@@ -101,7 +101,8 @@ async def generate(
         stream: set where the path decides, whatever the body says.
     """
     house = http.app[HOUSE]
-    task = enter(house)
+    task = http.task
+    enter(house, task)
     try:
         request = door.parse(await read_body(http), CallerHeaders(http))
         if stream is not None:
@@ -120,8 +121,8 @@ async def answer(
     house = http.app[HOUSE]
     if house.closing:
         raise RhetorError(CLOSING, Code.SHUTTING_DOWN)
-    if request.component is None:
-        request.component = CallerHeaders(http).get(COMPONENT_HEADER) or None
+    if request.component is None and COMPONENT_HEADER in http.headers:
+        request.component = CallerHeaders(http)[COMPONENT_HEADER] or None
     _refuse_excess(request)
     request.principal = http.get(PRINCIPAL)
     trip, door = begin(http, wire, door, request, name)
@@ -137,9 +138,11 @@ async def answer(
 
 
 def _refuse_excess(request: Request) -> None:
-    for field, name in (("model", request.model), (COMPONENT_HEADER, request.component or "")):
-        if len(name) > NAME_LIMIT:
-            raise BadRequest(f"{field}: at most {NAME_LIMIT} characters, got {len(name)}", param=field)
+    if len(request.model) > NAME_LIMIT:
+        raise BadRequest(f"model: at most {NAME_LIMIT} characters, got {len(request.model)}", param="model")
+    if request.component is not None and len(request.component) > NAME_LIMIT:
+        length = len(request.component)
+        raise BadRequest(f"component: at most {NAME_LIMIT} characters, got {length}", param=COMPONENT_HEADER)
     if len(request.fallbacks) > MOST_FALLBACKS:
         raise BadRequest(
             f"fallbacks: at most {MOST_FALLBACKS}, got {len(request.fallbacks)}", param="fallbacks"

@@ -147,7 +147,9 @@ class _Connection:
         trip: Telling | None = None
         task: asyncio.Task[Any] | None = None
         try:
-            task = enter(house)
+            task = asyncio.current_task()
+            assert task is not None
+            enter(house, task)
             if detach_s := detach_of(house, request):
                 trip = house.recordings.begin(request, NAME, detach_s)
                 underway.recording = trip.recording

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rhetor.core.content import Part, Refusal, Text, Thinking, ToolResult, ToolUse
@@ -42,8 +42,10 @@ def consumed(reported: Usage | None, chars: int, request: Request, whole: bool, 
     return reported
 
 
-def total_usage(shares: Iterable[Share]) -> Usage:
+def total_usage(shares: Sequence[Share]) -> Usage:
     """All shares together; estimated as soon as one of them is."""
+    if len(shares) == 1:
+        return shares[0].usage
     total = Usage()
     for share in shares:
         used = share.usage

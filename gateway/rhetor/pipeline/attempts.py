@@ -125,6 +125,7 @@ class Attempts:
         self._health = health
         self._clock = clock
         self._loop = asyncio.get_running_loop()
+        self._has_others = len(plan.candidates) + len(plan.cooling) > 1
         self._tried: list[Tried] = []
         self._failures: list[RhetorError] = []
         self.deadlines = _deadlines(plan.route.deadlines, request.timeout_s)
@@ -134,9 +135,7 @@ class Attempts:
     @property
     def may_rescue(self) -> bool:
         """Whether a reply that breaks off may be finished by somebody else."""
-        plan = self._plan
-        others = len(plan.candidates) + len(plan.cooling) > 1
-        return others and self._request.stream and plan.route.midstream is Midstream.CONTINUE
+        return self._has_others and self._request.stream and self._plan.route.midstream is Midstream.CONTINUE
 
     async def open(self) -> Answer:
         """The first target that speaks. Whoever called settles the answer and closes its response.
@@ -191,7 +190,8 @@ class Attempts:
             self._count(step.candidate.target, step.again)  # before anybody else decides
             if step.wait_s > 0:
                 await asyncio.sleep(step.wait_s)
-            answer = await self._try(step.candidate, self._ways(step.candidate, heard))
+            ways = [Way(self._request)] if heard is None else self._ways(step.candidate, heard)
+            answer = await self._try(step.candidate, ways)
             if answer is not None:
                 return answer
         raise self.verdict(spoken=heard is not None)
@@ -269,11 +269,8 @@ class Attempts:
         else:
             self._health.on_request(target.provider)
 
-    def _ways(self, candidate: Candidate, heard: Heard | None) -> Iterator[Way]:
-        """How this candidate may be asked, best first."""
-        if heard is None:
-            yield Way(self._request)
-            return
+    def _ways(self, candidate: Candidate, heard: Heard) -> Iterator[Way]:
+        """How this candidate may be asked for the rest, best first."""
         text = heard.text
         given = text.rstrip()
         provider = self._snapshot.provider_of(candidate.target)
@@ -300,6 +297,8 @@ class Attempts:
     def _patience_s(self, target: Target) -> float:
         """How long a target may stay silent: all of the rest, or little where another one could answer."""
         left_s = self._ends_s - self._clock.monotonic_s()
+        if not self._has_others:
+            return left_s
         asked = {target, *(tried.candidate.target for tried in self._tried)}
         known = (*self._plan.candidates, *self._plan.cooling)
         others = sum(candidate.target not in asked for candidate in known)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 
 from rhetor import tasks
@@ -151,48 +151,62 @@ class Trip:
 
     async def chunks(self) -> AsyncIterator[Chunk]:
         """The reply, from its first event to its ending; exactly one ending."""
-        assert self._attempts is not None
+        answer = self.answer
+        said = self._said(answer)
         while True:
-            async for chunk in self._told(self.answer):
-                events = chunk.events
-                if not events or type(events[-1]) is not Failed:
-                    self._observe(events)
+            chunk = next(said, None)
+            if chunk is None:
+                if answer.complete:
+                    return
+                chunk = await self._next(answer)
+            events = chunk.events
+            if not events or type(events[-1]) is not Failed:
+                self._observe(events)
+                if events or chunk.raw:
                     yield chunk
-                    continue
-                told, goes_on = self._break_off(chunk, events[-1].error)
-                yield told
-                if not goes_on:
-                    return
-                assert self._watch is not None
-                self._watch.close()  # nobody waits for the caller now; attempts have clocks of their own
-                try:
-                    self._on_answer(await self._attempts.rescue(self._heard))
-                except RhetorError as error:
-                    self._watch = self._attempts.watch(self.answer)
-                    self._end(error.code)
-                    yield Chunk([Failed(error)])
-                    return
-                break  # and another one goes on
-            else:
+                continue
+            told, goes_on = self._break_off(chunk, events[-1].error)
+            yield told
+            if not goes_on:
                 return
+            if (final := await self._look_for_the_rest()) is not None:
+                yield Chunk([Failed(final)])
+                return
+            answer = self.answer
+            said = self._said(answer)
 
-    async def _told(self, answer: Answer) -> AsyncIterator[Chunk]:
-        """What one answer adds to what the caller knows; whatever fails is its last event."""
+    def _said(self, answer: Answer) -> Iterator[Chunk]:
+        """What it has said so far. The clock runs from now on, over the rest and over who does not read."""
         assert self._attempts is not None
-        if self.request.stream or not answer.complete:  # also over a caller who does not read what is there
+        if self.request.stream or not answer.complete:
             if self._watch is not None:
                 self._watch.close()
             self._watch = self._attempts.watch(answer)
-        for chunk in answer.said:
-            yield _added(answer, chunk)
-        while not answer.complete:
-            assert self._watch is not None
-            try:
-                chunk = await answer.next(self._watch)
-            except UpstreamError as error:
-                chunk = Chunk([Failed(error)])
-            if chunk.events or chunk.raw:
-                yield _added(answer, chunk)
+        if answer.continuation is None:
+            return iter(answer.said)
+        return (_added(answer, chunk) for chunk in answer.said)
+
+    async def _next(self, answer: Answer) -> Chunk:
+        """What one answer adds to what the caller knows; whatever fails is its last event."""
+        assert self._watch is not None
+        try:
+            chunk = await answer.next(self._watch)
+        except UpstreamError as error:
+            return Chunk([Failed(error)])
+        return chunk if answer.continuation is None else _added(answer, chunk)
+
+    async def _look_for_the_rest(self) -> RhetorError | None:
+        """Another answer goes on; or there is none, and this is what the caller is told."""
+        assert self._attempts is not None
+        assert self._watch is not None
+        self._watch.close()  # nobody waits for the caller now; attempts have clocks of their own
+        try:
+            self._on_answer(await self._attempts.rescue(self._heard))
+        except RhetorError as error:
+            self._watch = self._attempts.watch(self.answer)
+            self._end(error.code)
+            return error
+        return None
 
     def _observe(self, events: list[Event]) -> None:
         heard = self._heard
@@ -243,7 +257,8 @@ class Trip:
         self.meta["served_by"] = answer.target.name
         self.meta["provider"] = answer.target.provider
         self.meta["fallback"] = answer.target != self._plan.targets[0]
-        self.meta["attempts"] = _attempts_json(self._attempts)
+        if not answer.complete:  # else it is said with the end, which comes at once
+            self.meta["attempts"] = _attempts_json(self._attempts)
         if dropped := answer.prepared.outgoing.dropped:
             self.meta["dropped"] = list(dropped)
 
@@ -351,9 +366,8 @@ class Trip:
 
 
 def _added(answer: Answer, chunk: Chunk) -> Chunk:
-    """A chunk as it is, or what is new in it when the answer goes on with another one's reply."""
-    if answer.continuation is None:
-        return chunk
+    """What is new in a chunk of an answer that goes on with another one's reply."""
+    assert answer.continuation is not None
     try:
         return Chunk(answer.continuation.feed(chunk.events))
     except UpstreamError as error:

@@ -194,6 +194,8 @@ class Catalog:
     rules: Mapping[str, str] = field(default_factory=dict)
     """Whom callers get who name nobody, by `component/task`, `component/`, `/task` or `/`."""
     deadlines: Deadlines = USUAL
+    detaches: bool = False
+    """There are routes whose replies outlive their callers."""
     lines: dict[Hashable, Line] = field(default_factory=dict, compare=False, repr=False)
     """What was found before: see `prospects`, which keeps it small."""
 
@@ -298,15 +300,17 @@ def build_catalog(
     by_model: dict[str, list[str]] = {}
     for offer in sorted(offers_by_id.values(), key=lambda offer: not by_id[offer.provider].available):
         by_model.setdefault(offer.model, []).append(offer.provider)
+    by_name = {route.name: route for route in routes}
     return Catalog(
         providers=MappingProxyType(by_id),
         offers=MappingProxyType(offers_by_id),
-        routes=MappingProxyType({route.name: route for route in routes}),
+        routes=MappingProxyType(by_name),
         aliases=MappingProxyType({alias: _meant(alias, aliases) for alias in aliases}),
         by_model=MappingProxyType({model: tuple(names) for model, names in by_model.items()}),
         standins=MappingProxyType(dict(standins)),
         rules=MappingProxyType(dict(rules)),
         deadlines=deadlines,
+        detaches=any(route.detach_s for route in by_name.values()),
     )
 
 

@@ -26,6 +26,11 @@ _SECRET_SHAPES = re.compile(
     r"\b(?:[Bb](?:earer|asic)\s+[\w.~+/=-]{6,}|(?:sk|pk|rk|gsk|xai|key|r8|hf|fw|pplx|csk|nvapi)[-_][\w-]{8,}"
     r"|AIza[\w-]{20,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
 )
+_HINTS = (
+    *("earer", "asic", "AIza", "eyJ"),
+    *(f"{prefix}{joint}" for prefix in ("k", "i", "y", "8", "f", "w", "x") for joint in "-_"),
+)
+"""One of these is in whatever has such a shape: the end of its prefix, with what joins it to the rest."""
 _IN_ADDRESS = re.compile(r"(?<=://)[^\s/@\"'<>]+(?=@)")
 MIN_SECRET_LENGTH = 6  # shorter ones would redact ordinary words
 FIELD_NAMES_KEPT = 500  # log calls have some fifty; whoever makes names up must not fill the memory
@@ -50,7 +55,9 @@ class Redactor:
     def text(self, text: str) -> str:
         if "@" in text:  # looked for first, since it is rare and the pattern slow
             text = _IN_ADDRESS.sub(REDACTED, text)
-        return self._pattern.sub(REDACTED, text)
+        if any(hint in text for hint in _HINTS) or any(secret in text for secret in self._secrets):
+            return self._pattern.sub(REDACTED, text)
+        return text
 
 
 class _Formatter(logging.Formatter):
