@@ -404,4 +404,15 @@ def _gatekeeping(config: Config, environ: Mapping[str, str]) -> Gatekeeping:
 
 
 def _tokens(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: resolve_secret(reference, environ) for name, reference in config.server.tokens.items()}
+    """Every token by its name.
+
+    Raises:
+        ConfigError: a file that was there a moment ago is gone.
+    """
+    tokens = {}
+    for name, reference in config.server.tokens.items():
+        try:
+            tokens[name] = resolve_secret(reference, environ)
+        except LookupError as error:
+            raise ConfigError([Problem(f"server.tokens.{name}", str(error))]) from None
+    return tokens

@@ -21,6 +21,8 @@ from rhetor.config import ConfigError
 from rhetor.core.errors import RhetorError
 from rhetor.tasks import Tasks
 
+log = logging.getLogger(__name__)
+
 STOPPED_AT_ONCE = 130  # as of a program that Ctrl-C has ended
 GC_YOUNG = 20_000  # objects; a request makes hundreds and leaves no cycles, so 700 looks for them in vain
 HELLO = "Say hello in one short sentence."
@@ -96,9 +98,8 @@ async def _reload(app: App) -> None:
     try:
         await app.reload()
     except ConfigError as error:
-        for problem in error.problems:
-            print(f"✗ {problem}", file=sys.stderr)
-        print("✗ not reloaded: the old configuration stays", file=sys.stderr)
+        problems = [str(problem) for problem in error.problems]
+        log.error("not reloaded: the old configuration stays", extra={"problems": problems})
 
 
 async def _greet(app: App) -> None:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from rhetor.core.errors import BadRequest
 from rhetor.core.request import Chat, Request
-from rhetor.http.house import HOUSE, House
+from rhetor.http.house import House
 from rhetor.pipeline.detached import Repeat
 from rhetor.pipeline.recording import Telling
 from rhetor.routing.catalog import DEFAULT_NAMES
@@ -27,13 +27,15 @@ KEY_LIMIT = 256  # characters
 MOST_DETACH_S = 86_400.0  # whoever comes back after a day has asked anew
 
 
-def begin(http: web.Request, wire: Wire, door: Door, request: Request, name: str) -> tuple[Telling, Door]:
+def begin(
+    http: web.Request, house: House, wire: Wire, door: Door, request: Request, name: str
+) -> tuple[Telling, Door]:
     """The trip of this request, or its recording, and who renders it.
 
     Raises:
         BadRequest: the headers ask for what cannot be; conflict: the key was used for another body.
     """
-    house, headers = http.app[HOUSE], http.headers
+    headers = http.headers
     if (asked := headers.get(DETACH_HEADER)) is not None:
         request.detach_s = _seconds(asked)
     detach_s = detach_of(house, request)

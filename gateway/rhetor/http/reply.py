@@ -14,7 +14,7 @@ from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.events import Failed
 from rhetor.core.request import Request
 from rhetor.http.admission import CLOSING, enter
-from rhetor.http.house import HOUSE, PRINCIPAL
+from rhetor.http.house import HOUSE, PRINCIPAL, House
 from rhetor.http.recorded import REPLAY_HEADER, begin
 from rhetor.http.stream import CallerLeft, EventStream, write_whole
 from rhetor.pipeline.recording import Follower, Telling
@@ -107,7 +107,7 @@ async def generate(
         request = door.parse(await read_body(http), CallerHeaders(http))
         if stream is not None:
             request.stream = stream
-        return await answer(http, wire, door, request, name)
+        return await answer(http, house, wire, door, request, name)
     except asyncio.CancelledError as cancelled:
         raise tasks.survive(cancelled) from None
     finally:
@@ -115,17 +115,16 @@ async def generate(
 
 
 async def answer(
-    http: web.Request, wire: Wire, door: Door, request: Request, name: str
+    http: web.Request, house: House, wire: Wire, door: Door, request: Request, name: str
 ) -> web.StreamResponse:
     """Make the trip for a parsed request and answer with its reply."""
-    house = http.app[HOUSE]
     if house.closing:
         raise RhetorError(CLOSING, Code.SHUTTING_DOWN)
     if request.component is None and COMPONENT_HEADER in http.headers:
         request.component = CallerHeaders(http)[COMPONENT_HEADER] or None
     _refuse_excess(request)
     request.principal = http.get(PRINCIPAL)
-    trip, door = begin(http, wire, door, request, name)
+    trip, door = begin(http, house, wire, door, request, name)
     try:
         if request.stream:
             return await _stream(

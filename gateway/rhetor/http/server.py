@@ -112,7 +112,7 @@ class Connection(web.RequestHandler):
     """A caller's connection: aiohttp's, with patience for heads, and our words for what is no HTTP.
 
     A head has its time from its first byte on, the first one from the connection's beginning; one that
-    begins while another request is answered from the end of that.
+    begins while another request is answered may have it twice.
     """
 
     __slots__ = ("_begun", "_body", "_head_timeout_s", "_head_timer", "_heads")
@@ -146,16 +146,8 @@ class Connection(web.RequestHandler):
             self._begun = self._body is EMPTY_PAYLOAD and not _ends_head(data)
         elif between and data:
             self._begun = True
-            if self._waits_for_head and self._head_timer is None:
-                self._await_head()
-
-    async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        done = await super().finish_response(request, resp, start_time)
-        if self._begun and not self._messages and self.transport is not None and self._head_timer is None:
+        if self._begun and self._head_timer is None:
             self._await_head()
-        return done
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._forget_head()
@@ -199,6 +191,8 @@ class Connection(web.RequestHandler):
         self._head_timer = None
         if self._waits_for_head:
             self.force_close()
+        elif self._begun:  # another request is being answered; the head gets its time after that
+            self._await_head()
 
 
 def _ends_head(data: bytes) -> bool:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import orjson
 
@@ -73,9 +73,15 @@ class _Formatter(logging.Formatter):
         if each is None:
             given = record.__dict__
             each = [{name: given[name] for name in given if name not in _STANDARD}]
-        return self._redactor.text("\n".join([self.line(record, self._without_secrets(it)) for it in each]))
+        head = self.head(record)
+        lines = [self.line(head, record, self._without_secrets(it)) for it in each]
+        return self._redactor.text("\n".join(lines))
 
-    def line(self, record: logging.LogRecord, fields: Mapping[str, object]) -> str:
+    def head(self, record: logging.LogRecord) -> Any:
+        """What all lines of a record have in common."""
+        raise NotImplementedError
+
+    def line(self, head: Any, record: logging.LogRecord, fields: Mapping[str, object]) -> str:
         raise NotImplementedError
 
     def _without_secrets(self, given: Mapping[str, object]) -> dict[str, object]:
@@ -105,14 +111,16 @@ class _Formatter(logging.Formatter):
 
 
 class JsonFormatter(_Formatter):
-    def line(self, record: logging.LogRecord, fields: Mapping[str, object]) -> str:
-        line: dict[str, object] = {
+    def head(self, record: logging.LogRecord) -> dict[str, object]:
+        return {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "room": record.name,
             "event": _event(record),
-            **fields,
         }
+
+    def line(self, head: dict[str, object], record: logging.LogRecord, fields: Mapping[str, object]) -> str:
+        line: dict[str, object] = {**head, **fields}
         if record.exc_info and record.exc_info[0] is not None:
             line["traceback"] = self.formatException(record.exc_info)
         try:
@@ -122,11 +130,13 @@ class JsonFormatter(_Formatter):
 
 
 class ConsoleFormatter(_Formatter):
-    def line(self, record: logging.LogRecord, fields: Mapping[str, object]) -> str:
+    def head(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        return f"{clock} {record.levelname.lower():<7} {_on_one_line(_event(record)):<24}"
+
+    def line(self, head: str, record: logging.LogRecord, fields: Mapping[str, object]) -> str:
         said = "  ".join([f"{name}={_on_one_line(value)}" for name, value in fields.items()])
-        event = _on_one_line(_event(record))
-        line = f"{clock} {record.levelname.lower():<7} {event:<24} {said}".rstrip()
+        line = f"{head} {said}".rstrip()
         if record.exc_info and record.exc_info[0] is not None:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         return line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -62,19 +62,13 @@ class Metrics:
         self._children: dict[tuple[str, ...], Metric] = {}
 
     def add(self, name: str, *labels: str, amount: float = 1) -> None:
-        child = self._child(name, labels)
-        assert isinstance(child, Counter | Gauge)
-        child.inc(amount)
+        cast(Counter, self._child(name, labels)).inc(amount)
 
     def set(self, name: str, *labels: str, value: float) -> None:
-        child = self._child(name, labels)
-        assert isinstance(child, Gauge)
-        child.set(value)
+        cast(Gauge, self._child(name, labels)).set(value)
 
     def observe(self, name: str, *labels: str, value: float) -> None:
-        child = self._child(name, labels)
-        assert isinstance(child, Histogram)
-        child.observe(value)
+        cast(Histogram, self._child(name, labels)).observe(value)
 
     def read(self, name: str, read: Callable[[], float]) -> None:
         """Let a gauge without labels be read when somebody looks."""
