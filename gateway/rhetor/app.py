@@ -21,6 +21,7 @@ from rhetor.core.errors import Code, RhetorError
 from rhetor.http.admission import CLOSING, digest
 from rhetor.http.house import Gatekeeping, House
 from rhetor.http.server import Connection, application
+from rhetor.http.tickets import Tickets
 from rhetor.pipeline.detached import Recordings
 from rhetor.pipeline.ledger import LedgerQueue
 from rhetor.pipeline.trip import Pipeline
@@ -30,7 +31,7 @@ from rhetor.providers.models import Catalogue, load_catalogue, load_limits
 from rhetor.providers.offline import OFFLINE_ROW
 from rhetor.providers.registry import Registry, Snapshot
 from rhetor.routing.health import Health
-from rhetor.store.memory import MemoryLedger
+from rhetor.store.memory import MemoryDocuments, MemoryLedger, MemoryTranscripts
 from rhetor.telemetry import logs
 from rhetor.telemetry.metrics import Metrics
 from rhetor.transport.pool import HttpPool
@@ -96,9 +97,12 @@ class App:
             pipeline=pipeline,
             recordings=Recordings(pipeline, server.detached_each_mb, server.detached_mb),
             books=books,
+            documents=MemoryDocuments(),
+            transcripts=MemoryTranscripts(self._clock),
             metrics=metrics,
             clock=self._clock,
             gatekeeping=_gatekeeping(self.config, self._environ),
+            tickets=Tickets(self._clock),
             port=server.port,
             max_body_bytes=server.max_body_mb << 20,
             max_frame_bytes=server.max_frame_kb << 10,

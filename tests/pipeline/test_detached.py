@@ -12,7 +12,7 @@ from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.events import Event, Failed, Grammar, fold
 from rhetor.core.request import Original
 from rhetor.pipeline.detached import Recordings, Repeat
-from rhetor.pipeline.recording import Follower, State
+from rhetor.pipeline.recording import Follower, Retention, State
 from rhetor.tasks import spawn
 from rhetor.testing import Gate, cuts, fails, hangs, says
 from tests.http.following import until
@@ -41,10 +41,10 @@ async def read(follower: Follower) -> list[Event]:
 
 @asynccontextmanager
 async def begun(
-    recordings: Recordings, detach_s: float, repeat: Repeat | None = None
+    recordings: Recordings, detach_s: float, repeat: Repeat | None = None, resume_s: float = 0
 ) -> AsyncIterator[Follower]:
     """A caller who has heard the first word of `hangs(after=1)`."""
-    async with recordings.begin(chat(), "test", detach_s, repeat) as follower:
+    async with recordings.begin(chat(), "test", Retention(detach_s, resume_s), repeat) as follower:
         await anext(follower.chunks())
         yield follower
 
@@ -72,9 +72,34 @@ async def test_who_is_not_detached_ends_it_by_leaving(house: House, recordings: 
     assert recordings.total_bytes == 0
 
 
+async def test_it_waits_for_a_caller_who_was_cut_off(house: House, recordings: Recordings) -> None:
+    gate = Gate()
+    house["a"].next(says("one two").but(hangs(gate, after=1)))
+    async with begun(recordings, 0, resume_s=60) as follower:
+        recording = follower.recording
+    assert recording.timer is not None
+    async with recordings.follow(recording, chat()) as again:
+        assert recording.timer is None, "it is not ended under somebody who follows"
+        gate.open()
+        assert fold([event async for chunk in again.chunks() for event in chunk.events]).text == "one two"
+    assert recordings.listed, "who is cut off in the last frame comes back for that"
+    assert (await house.booked()).outcome == "ok"
+
+
+async def test_it_ends_when_nobody_comes_back(house: House, recordings: Recordings) -> None:
+    house["a"].next(hangs(after=1))
+    async with begun(recordings, 0, resume_s=0.01) as follower:
+        recording = follower.recording
+    await house["a"].requests[0].aborted()
+    assert (await house.booked()).outcome == "cancelled"
+    await until(lambda: not recordings.listed)
+    assert recording.state is State.CANCELLED
+    assert recordings.total_bytes == 0
+
+
 async def test_a_caller_who_leaves_before_anybody_answers(house: House, recordings: Recordings) -> None:
     house["a"].always(hangs())
-    waiting = spawn(read(recordings.begin(chat(), "test", 0, ONCE)), "waiting")
+    waiting = spawn(read(recordings.begin(chat(), "test", Retention(), ONCE)), "waiting")
     await house["a"].request()
     waiting.cancel()
     await until(lambda: not recordings.listed)
@@ -84,7 +109,7 @@ async def test_a_caller_who_leaves_before_anybody_answers(house: House, recordin
 
 async def test_ended_before_it_began(house: House, recordings: Recordings) -> None:
     """Its task never ran; who follows is told all the same."""
-    follower = recordings.begin(chat(), "test", 60)
+    follower = recordings.begin(chat(), "test", Retention(60))
     await recordings.cancel(follower.recording)
     with pytest.raises(RhetorError, match="cancelled"):
         await read(follower)
@@ -102,21 +127,21 @@ async def test_cancelled_while_it_speaks(house: House, recordings: Recordings) -
 
 
 async def test_a_key_leads_to_the_same_generation(house: House, recordings: Recordings) -> None:
-    first = recordings.begin(chat(), "test", 0, ONCE)
-    second = recordings.begin(chat(), "test", 0, ONCE)
+    first = recordings.begin(chat(), "test", Retention(), ONCE)
+    second = recordings.begin(chat(), "test", Retention(), ONCE)
     assert (first.replayed, second.replayed) == (False, True)
     assert first.request.id == second.request.id
     assert await read(first) == await read(second)
-    assert await read(recordings.begin(chat(), "test", 0, ONCE)) == await read(
+    assert await read(recordings.begin(chat(), "test", Retention(), ONCE)) == await read(
         recordings.follow(first.recording, chat())
     )
     await house.booked()
 
 
 async def test_a_key_is_for_one_body(house: House, recordings: Recordings) -> None:
-    await read(recordings.begin(chat(), "test", 0, ONCE))
+    await read(recordings.begin(chat(), "test", Retention(), ONCE))
     with pytest.raises(BadRequest) as refused:
-        recordings.begin(chat(), "test", 0, Repeat(ONCE.scope, b"another"))
+        recordings.begin(chat(), "test", Retention(), Repeat(ONCE.scope, b"another"))
     assert refused.value.code is Code.CONFLICT
 
 
@@ -127,14 +152,14 @@ async def test_what_told_its_caller_nothing_leaves_its_key(
     for upstream in house.upstreams.values():
         upstream.always(fails(400))
     with pytest.raises(RhetorError):
-        await read(recordings.begin(chat(stream=stream), "test", 0, ONCE))
+        await read(recordings.begin(chat(stream=stream), "test", Retention(), ONCE))
     house["a"].always(says("hello"))
-    assert not (again := recordings.begin(chat(stream=stream), "test", 0, ONCE)).replayed
+    assert not (again := recordings.begin(chat(stream=stream), "test", Retention(), ONCE)).replayed
     assert fold(await read(again)).text == "hello"
 
 
 async def test_a_generation_is_its_principals(house: House, recordings: Recordings) -> None:
-    await read(recordings.begin(chat(principal="ann"), "test", 60))
+    await read(recordings.begin(chat(principal="ann"), "test", Retention(60)))
     (id,) = recordings.listed
     assert recordings.find(id, "ann").id == id
     for stranger in ("bob", None):
@@ -147,7 +172,7 @@ async def test_the_oldest_makes_room(house: House, recordings: Recordings) -> No
     house["a"].always(says("x" * 600_000))
     ids = []
     for _ in range(5):
-        follower = recordings.begin(chat(), "test", 60)
+        follower = recordings.begin(chat(), "test", Retention(60))
         ids.append(follower.request.id)
         await read(follower)
         assert recordings.total_bytes <= 2 * MIB
@@ -157,13 +182,13 @@ async def test_the_oldest_makes_room(house: House, recordings: Recordings) -> No
 async def test_who_still_reads_what_made_room_is_told(house: House, recordings: Recordings) -> None:
     """Never less than was said, without a word."""
     house["a"].always(says(("x" * 300_000 + " ") * 2))
-    first = recordings.begin(chat(), "test", 60)
+    first = recordings.begin(chat(), "test", Retention(60))
     async with first:
         chunks = first.chunks()
         await anext(chunks)
         await until(lambda: first.recording.ended)
         for _ in range(3):
-            await read(recordings.begin(chat(), "test", 60))
+            await read(recordings.begin(chat(), "test", Retention(60)))
         heard = [event async for chunk in chunks for event in chunk.events]
     assert isinstance(heard[-1], Failed)
     assert heard[-1].error.code is Code.POOL_FULL
@@ -171,7 +196,7 @@ async def test_who_still_reads_what_made_room_is_told(house: House, recordings: 
 
 async def test_too_large_a_reply_fails_clearly(house: House, recordings: Recordings) -> None:
     house["a"].next(says(("x" * 10_000 + " ") * 200))
-    heard = await read(recordings.begin(chat(), "test", 60))
+    heard = await read(recordings.begin(chat(), "test", Retention(60)))
     assert isinstance(heard[-1], Failed)
     assert heard[-1].error.code is Code.TOO_LARGE
     assert 500_000 < len(fold(heard).text) < MIB
@@ -181,7 +206,7 @@ async def test_too_large_a_reply_fails_clearly(house: House, recordings: Recordi
 async def test_a_whole_reply_that_is_too_large(house: House, recordings: Recordings) -> None:
     """It comes in one piece, and is not kept for a moment."""
     house["a"].next(says("x" * 2_000_000))
-    follower = recordings.begin(chat(stream=False), "test", 60)
+    follower = recordings.begin(chat(stream=False), "test", Retention(60))
     heard = await read(follower)
     assert isinstance(heard[-1], Failed)
     assert recordings.total_bytes < 10_000
@@ -191,9 +216,9 @@ async def test_no_room_for_another_one(house: House, recordings: Recordings) -> 
     """While all of them still run, a new one is refused instead of an old one cut."""
     house["a"].always(hangs(after=1))
     body = Original("another", b"x" * 400_000, {})
-    async with recordings.begin(chat(original=body), "test", 60):
+    async with recordings.begin(chat(original=body), "test", Retention(60)):
         with pytest.raises(RhetorError) as refused:
-            recordings.begin(chat(original=body), "test", 60)
+            recordings.begin(chat(original=body), "test", Retention(60))
     assert refused.value.code is Code.POOL_FULL
     assert len(recordings.listed) == 1
 
@@ -205,7 +230,7 @@ async def test_what_errors_quote_makes_room_too(house: House, recordings: Record
         upstream.always(fails(400, body=quoted))
     ids = []
     for _ in range(8):
-        follower = recordings.begin(chat(), "test", 60)
+        follower = recordings.begin(chat(), "test", Retention(60))
         ids.append(follower.request.id)
         with pytest.raises(RhetorError):
             await read(follower)
@@ -218,7 +243,7 @@ async def test_a_lower_limit_counts_at_once(house: House, recordings: Recordings
     recordings.limit(each_mb=1, all_mb=1)
     house["a"].always(says("x" * 600_000))
     for _ in range(3):
-        await read(recordings.begin(chat(), "test", 60))
+        await read(recordings.begin(chat(), "test", Retention(60)))
     assert recordings.total_bytes <= MIB
 
 
@@ -238,7 +263,7 @@ async def test_a_stream_that_broke_off_keeps_its_key(house: House, recordings: R
     house.hurry()
     for upstream in house.upstreams.values():
         upstream.always(cuts(after=1))
-    first = await read(recordings.begin(chat("a/small"), "test", 0, ONCE))
-    again = recordings.begin(chat("a/small"), "test", 0, ONCE)
+    first = await read(recordings.begin(chat("a/small"), "test", Retention(), ONCE))
+    again = recordings.begin(chat("a/small"), "test", Retention(), ONCE)
     assert again.replayed
     assert fold(await read(again)).text == fold(first).text

@@ -31,7 +31,7 @@ from rhetor.core.events import (
 )
 from rhetor.core.request import Chat, Embed, Original, Request, Wanted
 from rhetor.core.usage import Usage
-from rhetor.pipeline.recording import BREATH, Recording, State, weigh
+from rhetor.pipeline.recording import BREATH, Recording, Retention, State, weigh
 from rhetor.tasks import spawn
 from tests.pipeline.house import House, chat
 
@@ -39,7 +39,7 @@ DONE = Finished(FinishReason.STOP)
 
 
 def record(house: House, request: Request | None = None) -> Recording:
-    return Recording(house.pipeline.trip(request or chat(), "test"), 60.0)
+    return Recording(house.pipeline.trip(request or chat(), "test"), Retention(60.0))
 
 
 def say(recording: Recording, *events: Event) -> None:

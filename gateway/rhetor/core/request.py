@@ -154,7 +154,9 @@ class Request:
     timeout_s: float | None = None
     """The caller's own limit for the whole trip; can only shorten the configured one."""
     detach_s: float | None = None
-    """How long the reply is kept for a caller who was cut off; 0: not at all, None: as the route says."""
+    """How long the reply is kept for a caller who left; 0: not at all, None: as the route says."""
+    resume_s: float | None = None
+    """How long the generation waits for a caller who was cut off, before it is ended."""
 
 
 def features_needed(request: Request) -> frozenset[Feature]:

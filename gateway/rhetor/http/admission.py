@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from rhetor.core.errors import BadRequest, Code, RhetorError
-from rhetor.http.house import PRINCIPAL, Gatekeeping, House
+from rhetor.http.house import BY_TICKET, PRINCIPAL, Gatekeeping, House
 
 CLOSING = "the gateway is shutting down"
+UNKNOWN_TOKEN = "this token is not known here"
 ROOM_IN_S = (
     1.0  # what is told to callers for whom there is no room; trips mostly take longer, but they are many
 )
@@ -22,17 +23,36 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([^\s\[\]:@/]+))(?::\d*)?")
 
 
-def admit(request: web.Request, rules: Gatekeeping, public: bool) -> None:
+def admit(request: web.Request, house: House, public: bool) -> None:
     """Let the request in, or say why not. Public handlers skip the token, never the Host.
 
     Raises:
         BadRequest: forbidden or unauthenticated.
     """
+    rules = house.gatekeeping
     _check_host(request, rules)
     _check_origin(request, rules)
     if public or not rules.tokens:
         return
+    protocols = request.headers.get("Sec-WebSocket-Protocol")
+    if protocols is not None:
+        good, principal = house.tickets.redeem(protocols)
+        if good and principal is not None:
+            request[PRINCIPAL], request[BY_TICKET] = principal, True
+            return
     request[PRINCIPAL] = _principal(request, rules)
+
+
+def admit_again(request: web.Request, house: House) -> None:
+    """Whether who came in by other rules may still ask, on the connection that is open since.
+
+    Raises:
+        BadRequest: unauthenticated, the token is not known here any more.
+    """
+    if not request.get(BY_TICKET):
+        admit(request, house, public=False)
+    elif request[PRINCIPAL] not in house.gatekeeping.tokens.values():
+        raise BadRequest(UNKNOWN_TOKEN, Code.UNAUTHENTICATED)
 
 
 def enter(house: House, task: asyncio.Task[Any]) -> None:
@@ -100,7 +120,7 @@ def _principal(request: web.Request, rules: Gatekeeping) -> str:
     for token in filter(None, shown):
         if (principal := rules.tokens.get(digest(token))) is not None:
             return principal
-    raise BadRequest("this token is not known here", Code.UNAUTHENTICATED)
+    raise BadRequest(UNKNOWN_TOKEN, Code.UNAUTHENTICATED)
 
 
 def _bearer(header: str) -> str:

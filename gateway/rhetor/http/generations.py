@@ -141,6 +141,7 @@ def _state(recording: Recording) -> web.Response:
         "state": recording.state.value,
         "created_at": recording.began_at.isoformat(),
         "detached": recording.detached,
+        "resume_s": recording.resume_s,
         "keep_s": recording.keep_s,
         "meta": recording.meta,
     }

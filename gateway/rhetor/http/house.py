@@ -10,10 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from rhetor.core.clock import Clock
+from rhetor.http.tickets import Tickets
 from rhetor.pipeline.detached import Recordings
 from rhetor.pipeline.trip import Pipeline
 from rhetor.routing.catalog import Catalog
-from rhetor.store.base import Ledger
+from rhetor.store.base import Documents, Ledger, Transcripts
 from rhetor.telemetry.metrics import Metrics
 
 
@@ -35,9 +36,12 @@ class House:
     pipeline: Pipeline
     recordings: Recordings
     books: Ledger
+    documents: Documents
+    transcripts: Transcripts
     metrics: Metrics
     clock: Clock
     gatekeeping: Gatekeeping
+    tickets: Tickets
     port: int
     max_body_bytes: int
     max_frame_bytes: int
@@ -67,3 +71,5 @@ class House:
 HOUSE = web.AppKey("house", House)
 PRINCIPAL = web.RequestKey("principal", str)
 """Whose token the caller showed; absent when none is asked for."""
+BY_TICKET = web.RequestKey("by_ticket", bool)
+"""Whether the token was shown before, for a ticket."""

@@ -14,7 +14,9 @@ from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code
 from rhetor.core.record import TripRecord
 from rhetor.core.request import Chat, Request, Wanted
-from rhetor.http.house import HOUSE, House
+from rhetor.http.house import HOUSE, PRINCIPAL, House
+from rhetor.http.tickets import GOOD_FOR_S, PROTOCOL
+from rhetor.http.tickets import PREFIX as TICKET_PREFIX
 from rhetor.routing.decision import explained
 from rhetor.telemetry.metrics import CONTENT_TYPE
 from rhetor.wire.wanted import KEY as REQUIREMENTS
@@ -120,6 +122,16 @@ async def targets(http: web.Request) -> web.Response:
     house = http.app[HOUSE]
     rows: list[JsonValue] = [*house.pipeline.health.snapshot(house.clock.monotonic_s())]
     return _json({"targets": rows})
+
+
+async def ticket(http: web.Request) -> web.Response:
+    """A ticket for one WebSocket connection, soon, for pages: their scripts cannot send a token there."""
+    given = http.app[HOUSE].tickets.give(http.get(PRINCIPAL))
+    response = _json(
+        {"ticket": given, "protocols": [PROTOCOL, TICKET_PREFIX + given], "expires_in_s": GOOD_FOR_S}
+    )
+    response.headers["cache-control"] = "no-store"
+    return response
 
 
 async def reload(http: web.Request) -> web.Response:

@@ -1,8 +1,10 @@
 """Which replies are recorded: those that a caller, or the operator for a route, wants to survive the network.
 
 `x-rhetor-detach: 300` has the generation go on without its caller, and be kept
-for so many seconds after its end. `Idempotency-Key` makes the same request,
-sent twice, one generation. Everything else is an ordinary trip.
+for so many seconds after its end. `x-rhetor-resume: 30` has it wait so long for
+a caller who was cut off, and end when nobody comes back. `Idempotency-Key`
+makes the same request, sent twice, one generation. Everything else is an
+ordinary trip.
 """
 
 from __future__ import annotations
@@ -15,16 +17,19 @@ from rhetor.core.errors import BadRequest
 from rhetor.core.request import Chat, Request
 from rhetor.http.house import House
 from rhetor.pipeline.detached import Repeat
-from rhetor.pipeline.recording import Telling
+from rhetor.pipeline.recording import Retention, Telling
 from rhetor.routing.catalog import DEFAULT_NAMES
 from rhetor.wire.base import Door, Renderer, ReplyInfo, Wire
 from rhetor.wire.places import NumberedRenderer
 
 DETACH_HEADER = "x-rhetor-detach"
+RESUME_HEADER = "x-rhetor-resume"
 KEY_HEADER = "Idempotency-Key"
 REPLAY_HEADER = "x-rhetor-idempotent-replay"
 KEY_LIMIT = 256  # characters
 MOST_DETACH_S = 86_400.0  # whoever comes back after a day has asked anew
+UNKEPT = Retention()
+MOST_RESUME_S = 600.0  # a provider generates for nobody meanwhile; who wants longer says that by detaching
 
 
 def begin(
@@ -37,46 +42,53 @@ def begin(
     """
     headers = http.headers
     if (asked := headers.get(DETACH_HEADER)) is not None:
-        request.detach_s = _seconds(asked)
-    detach_s = detach_of(house, request)
+        request.detach_s = _seconds(DETACH_HEADER, asked)
+    if (asked := headers.get(RESUME_HEADER)) is not None:
+        request.resume_s = _seconds(RESUME_HEADER, asked)
+    retention = retention_of(house, request)
     key = headers.get(KEY_HEADER)
-    if not detach_s and not key:
+    if not retention.wanted and not key:
         return house.pipeline.trip(request, name), door
     if _choices(request) > 1:
         raise BadRequest("several choices cannot be recorded: ask for one, or without a key", param="n")
     repeat = _repeat(http, request, key) if key else None
-    follower = house.recordings.begin(request, name, detach_s, repeat)
+    follower = house.recordings.begin(request, name, retention, repeat)
     return follower, _NumberedDoor(door, wire.name) if request.stream else door
 
 
-def detach_of(house: House, request: Request) -> float:
-    """How long the reply is kept; 0: it is not recorded.
+def retention_of(house: House, request: Request) -> Retention:
+    """How long the reply is kept; for no time at all it is not recorded.
 
     Raises:
         BadRequest: the caller wants it kept for longer than anything is, or for no time that there is.
     """
-    wanted_s = request.detach_s
-    if wanted_s is None:
-        if not house.catalog.detaches:
-            return 0.0
-        catalog, name = house.catalog, request.model
-        if catalog.rules and name in DEFAULT_NAMES:
-            name = catalog.ruled(request.component, request.task) or name
-        route = catalog.routes.get(catalog.aliases.get(name, name))
-        return route.detach_s if route is not None and _choices(request) == 1 else 0.0
-    if not 0 <= wanted_s <= MOST_DETACH_S:
-        raise BadRequest(
-            f"detach_s: expected 0 to {MOST_DETACH_S:g} seconds, got {wanted_s:g}", param="detach_s"
-        )
-    return wanted_s
+    if request.detach_s is None and request.resume_s is None and not house.catalog.detaches:
+        return UNKEPT
+    detach_s = _detached_by_route(house, request) if request.detach_s is None else request.detach_s
+    _refuse_beyond("detach_s", detach_s, MOST_DETACH_S)
+    _refuse_beyond("resume_s", resume_s := request.resume_s or 0.0, MOST_RESUME_S)
+    return Retention(detach_s, resume_s)
 
 
-def _seconds(text: str) -> float:
+def _detached_by_route(house: House, request: Request) -> float:
+    catalog, name = house.catalog, request.model
+    if catalog.rules and name in DEFAULT_NAMES:
+        name = catalog.ruled(request.component, request.task) or name
+    route = catalog.routes.get(catalog.aliases.get(name, name))
+    return route.detach_s if route is not None and _choices(request) == 1 else 0.0
+
+
+def _refuse_beyond(field: str, wanted_s: float, most_s: float) -> None:
+    if not 0 <= wanted_s <= most_s:
+        raise BadRequest(f"{field}: expected 0 to {most_s:g} seconds, got {wanted_s:g}", param=field)
+
+
+def _seconds(header: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        message = f"{DETACH_HEADER}: expected a number of seconds, such as 300"
-        raise BadRequest(message, param=DETACH_HEADER) from None
+        message = f"{header}: expected a number of seconds, such as 300"
+        raise BadRequest(message, param=header) from None
 
 
 def _repeat(http: web.Request, request: Request, key: str) -> Repeat:

@@ -77,6 +77,7 @@ def table() -> list[Served]:
             Served("tekton", "GET", f"{prefix}/api/v1/providers", tekton.providers, TEKTON),
             Served("tekton", "POST", f"{prefix}/api/v1/chat", tekton.chat, TEKTON),
             Served("tekton", "POST", f"{prefix}/api/v1/chat/stream", tekton.chat_stream, TEKTON),
+            Served("ops", "POST", f"{prefix}/api/v1/ws-ticket", ops.ticket, TEKTON, takes_body=False),
             Served("tekton", "GET", f"{prefix}/ws", websocket, TEKTON, upgrades=True),
         ]
 
@@ -205,7 +206,7 @@ def guarded(handler: Handler, language: Language, public: bool, house: House) ->
 
     async def handle(http: web.Request) -> web.StreamResponse:
         try:
-            admit(http, house.gatekeeping, public)
+            admit(http, house, public)
             response = await handler(http)
         except RhetorError as error:
             response = refusal(language(http), error, new_id("req"))

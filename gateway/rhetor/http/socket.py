@@ -13,10 +13,11 @@ from aiohttp import WSMsgType, web
 from rhetor import tasks
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.events import ENDINGS
-from rhetor.http.admission import CLOSING, admit, enter
+from rhetor.http.admission import CLOSING, admit_again, enter
 from rhetor.http.house import HOUSE, PRINCIPAL
-from rhetor.http.recorded import detach_of
+from rhetor.http.recorded import retention_of
 from rhetor.http.reply import reply_info
+from rhetor.http.tickets import PROTOCOL
 from rhetor.pipeline.recording import Follower, Recording, Telling
 from rhetor.wire.base import ReplyInfo
 from rhetor.wire.places import BEGINNING, Place, Places, parse_place
@@ -45,7 +46,9 @@ async def websocket(http: web.Request) -> web.StreamResponse:
     """Generate over WebSocket: REGISTER, GENERATE, STREAM, CHAT, CHAT_STREAM, RESUME, CANCEL (Tekton)."""
     house = http.app[HOUSE]
     # aiohttp refuses what is as large as its limit; ours is the largest that passes.
-    socket = web.WebSocketResponse(max_msg_size=house.max_frame_bytes + 1, heartbeat=house.keepalive_s)
+    socket = web.WebSocketResponse(
+        max_msg_size=house.max_frame_bytes + 1, heartbeat=house.keepalive_s, protocols=(PROTOCOL,)
+    )
     if not socket.can_prepare(http).ok:
         raise BadRequest("this path takes WebSocket connections: send an upgrade")
     connection = _Connection(socket, http)
@@ -116,7 +119,7 @@ class _Connection:
         if self._house.closing:
             raise BadRequest(CLOSING, Code.SHUTTING_DOWN)
         if (rules := self._house.gatekeeping) is not self._admitted_by:
-            admit(self._http, rules, public=False)  # a reload may have taken the token back
+            admit_again(self._http, self._house)  # a reload may have taken the token back
             self._admitted_by = rules
         if ask.request_id and ask.request_id in self._underway:
             raise BadRequest("this request_id is in use", Code.CONFLICT)
@@ -150,8 +153,8 @@ class _Connection:
             task = asyncio.current_task()
             assert task is not None
             enter(house, task)
-            if detach_s := detach_of(house, request):
-                trip = house.recordings.begin(request, NAME, detach_s)
+            if (retention := retention_of(house, request)).wanted:
+                trip = house.recordings.begin(request, NAME, retention)
                 underway.recording = trip.recording
             else:
                 trip = house.pipeline.trip(request, NAME)

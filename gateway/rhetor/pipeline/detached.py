@@ -19,7 +19,7 @@ from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.events import Event
 from rhetor.core.request import Request
 from rhetor.core.value import value
-from rhetor.pipeline.recording import Follower, Recording, State, weigh
+from rhetor.pipeline.recording import Follower, Recording, Retention, State, weigh
 from rhetor.pipeline.trip import Pipeline, Trip
 
 REPLAY_S = 600.0  # a caller that repeats a request with its key does so within minutes
@@ -69,11 +69,13 @@ class Recordings:
         """What can be found, by id."""
         return self._listed
 
-    def begin(self, request: Request, door: str, detach_s: float, repeat: Repeat | None = None) -> Follower:
+    def begin(
+        self, request: Request, door: str, retention: Retention, repeat: Repeat | None = None
+    ) -> Follower:
         """Record a generation, or join the one that this request repeats.
 
         Args:
-            detach_s: how long it is kept after its end; 0: it goes on only while somebody follows.
+            retention: none at all: it goes on only while somebody follows.
 
         Raises:
             BadRequest: conflict, the key was used for another body.
@@ -87,12 +89,12 @@ class Recordings:
             request.id = recording.id
             return Follower(self, recording, request, replayed=True)
         trip = self._pipeline.trip(request, door)
-        recording = Recording(trip, detach_s)
+        recording = Recording(trip, retention)
         self._charge(recording, recording.request_bytes)
         self._listed[recording.id] = recording
         if repeat is not None:
             recording.scope = repeat.scope
-            recording.keep_s = max(detach_s, REPLAY_S)
+            recording.keep_s = max(recording.keep_s, REPLAY_S)
             self._repeats[repeat.scope] = (repeat.digest, recording)
         recording.task = self._tasks.spawn(self._record(recording, trip), f"recording {recording.id}")
         recording.task.add_done_callback(lambda _: self._on_done(recording))
@@ -128,12 +130,13 @@ class Recordings:
             self._stop(recording, RhetorError("the gateway is shutting down", Code.SHUTTING_DOWN))
         await self._tasks.close()
         for recording in self._listed.values():
-            if recording.timer is not None:
-                recording.timer.cancel()
+            recording.forget_timer()
 
     def on_joined(self, recording: Recording) -> None:
         recording.followers += 1
         self.followed += 1
+        if not recording.ended:
+            recording.forget_timer()
 
     def on_left(self, recording: Recording) -> None:
         recording.followers -= 1
@@ -142,9 +145,18 @@ class Recordings:
             return
         if not recording.ended:
             if not recording.detached:
-                self._stop(recording, RhetorError("the caller left", Code.CANCELLED))
+                self._await_return(recording)
         elif recording.id not in self._listed:
             self._drop(recording)
+
+    def _await_return(self, recording: Recording) -> None:
+        """Nobody follows: end it, now or when whoever was cut off had the time to come back."""
+        left = RhetorError("the caller left", Code.CANCELLED)
+        if recording.resume_s <= 0:
+            self._stop(recording, left)
+            return
+        loop = asyncio.get_running_loop()
+        recording.timer = loop.call_later(recording.resume_s, self._stop, recording, left)
 
     async def _record(self, recording: Recording, trip: Trip) -> None:
         """Make the trip and write it down. Its errors are for those who follow."""
@@ -188,7 +200,8 @@ class Recordings:
         self._ended[recording.id] = recording
         if not _repeatable(recording):
             self._forget_key(recording)
-        if recording.detached or recording.scope is not None:
+        recording.forget_timer()
+        if recording.detached or recording.resume_s > 0 or recording.scope is not None:
             loop = asyncio.get_running_loop()
             recording.timer = loop.call_later(recording.keep_s, self._unlist, recording)
         else:
@@ -229,8 +242,7 @@ class Recordings:
         """Nobody finds it any more; who follows it may read it to its end."""
         self._listed.pop(recording.id, None)
         self._forget_key(recording)
-        if recording.timer is not None:
-            recording.timer.cancel()
+        recording.forget_timer()
         if not recording.followers:
             self._drop(recording)
 

@@ -38,6 +38,7 @@ from rhetor.core.events import (
 )
 from rhetor.core.request import Chat, Original, Request
 from rhetor.core.usage import Usage
+from rhetor.core.value import value
 from rhetor.pipeline.trip import Trip
 from rhetor.routing.catalog import Target
 from rhetor.wire.base import Chunk
@@ -51,6 +52,20 @@ BREATH = 64  # chunks; a long recording is read in steps, so that others get the
 KEPT_FIELD = "context_id"  # the one field of a body that a renderer repeats
 
 
+@value
+class Retention:
+    """How long a generation may do without its caller."""
+
+    detach_s: float = 0.0
+    """It goes on to its end, and is kept for so long after it; 0: it does not."""
+    resume_s: float = 0.0
+    """It waits for so long for a caller who was cut off, and is kept for so long after its end."""
+
+    @property
+    def wanted(self) -> bool:
+        return self.detach_s > 0 or self.resume_s > 0
+
+
 class State(StrEnum):
     RUNNING = "running"
     FINISHED = "finished"
@@ -61,7 +76,7 @@ class State(StrEnum):
 class Recording:
     """What is kept of one generation. Changes only synchronously, by the hand of `Recordings`."""
 
-    def __init__(self, trip: Trip, detach_s: float) -> None:
+    def __init__(self, trip: Trip, retention: Retention) -> None:
         self.id = trip.request.id
         self.request = trip.request
         """While it runs the whole request; afterwards what renderers need of it."""
@@ -69,9 +84,11 @@ class Recording:
         self.began_at: datetime = trip.began_at
         self.served_by: Target | None = None
         """Who answered first: renderers name that one from the first frame on."""
-        self.detached = detach_s > 0
+        self.detached = retention.detach_s > 0
         """Goes on when nobody listens."""
-        self.keep_s = detach_s
+        self.resume_s = retention.resume_s
+        """How long it goes on when nobody listens, and is not detached."""
+        self.keep_s = max(retention.detach_s, retention.resume_s)
         """How long it is kept after its end."""
         self.state = State.RUNNING
         self.usage: Usage | None = None
@@ -94,6 +111,7 @@ class Recording:
         self.charged_bytes = 0
         self.task: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
+        """Until it is ended for want of followers, or forgotten."""
         self.stopped: RhetorError | None = None
         """Why it was ended before its time."""
 
@@ -143,6 +161,11 @@ class Recording:
         self._lost = error
         self._chunks = []
         self._tell()
+
+    def forget_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     async def opened(self) -> None:
         """Wait until somebody answers.

@@ -33,6 +33,8 @@ _HINTS = (
 """One of these is in whatever has such a shape: the end of its prefix, with what joins it to the rest."""
 _IN_ADDRESS = re.compile(r"(?<=://)[^\s/@\"'<>]+(?=@)")
 MIN_SECRET_LENGTH = 6  # shorter ones would redact ordinary words
+NAME_LENGTH = 200  # characters; longer ones are no names
+NAMES_KEPT = 2_000  # of models, doors and outcomes there are a few hundred; half a megabyte at most
 FIELD_NAMES_KEPT = 500  # log calls have some fifty; whoever makes names up must not fill the memory
 
 
@@ -42,6 +44,8 @@ class Redactor:
     def __init__(self) -> None:
         self._pattern = _SECRET_SHAPES
         self._secrets: set[str] = set()
+        self._clean: set[str] = set()
+        """Short texts that were looked at before: names come again and again."""
 
     def learn(self, secrets: Iterable[str]) -> None:
         """From now on these are removed too, also where JSON or an error's words have escaped them."""
@@ -49,8 +53,20 @@ class Redactor:
             if len(secret) >= MIN_SECRET_LENGTH:
                 escaped = (json.dumps(secret, ensure_ascii=False), json.dumps(secret), repr(secret))
                 self._secrets |= {secret, *(text[1:-1] for text in escaped)}
+        self._clean.clear()
         longest_first = sorted(self._secrets, key=len, reverse=True)
         self._pattern = re.compile("|".join([*map(re.escape, longest_first), _SECRET_SHAPES.pattern]))
+
+    def name(self, text: str) -> str:
+        """As `text`, for what comes again and again."""
+        if text in self._clean:
+            return text
+        redacted = self.text(text)
+        if redacted is text and len(text) <= NAME_LENGTH:
+            if len(self._clean) >= NAMES_KEPT:
+                self._clean.clear()
+            self._clean.add(text)
+        return redacted
 
     def text(self, text: str) -> str:
         if "@" in text:  # looked for first, since it is rare and the pattern slow
@@ -61,7 +77,10 @@ class Redactor:
 
 
 class _Formatter(logging.Formatter):
-    """A line is put together first and redacted once: no field can be forgotten, and it costs little."""
+    """A line is put together first and redacted once: no field can be forgotten, and it costs little.
+
+    Of events that come in crowds the values are, before: most of them were looked at with earlier lines.
+    """
 
     def __init__(self, redactor: Redactor) -> None:
         super().__init__()
@@ -69,13 +88,13 @@ class _Formatter(logging.Formatter):
         self._secretive: dict[str, bool] = {}
 
     def format(self, record: logging.LogRecord) -> str:
-        each = record.__dict__.get("each")
-        if each is None:
-            given = record.__dict__
-            each = [{name: given[name] for name in given if name not in _STANDARD}]
+        given = record.__dict__
+        crowd = given.get("each")
         head = self.head(record)
-        lines = [self.line(head, record, self._without_secrets(it)) for it in each]
-        return self._redactor.text("\n".join(lines))
+        if crowd is not None:
+            return "\n".join([self.line(head, record, self._redacted(fields)) for fields in crowd])
+        own = {name: self._shown(name, given[name]) for name in given if name not in _STANDARD}
+        return self._redactor.text(self.line(head, record, own))
 
     def head(self, record: logging.LogRecord) -> Any:
         """What all lines of a record have in common."""
@@ -84,11 +103,23 @@ class _Formatter(logging.Formatter):
     def line(self, head: Any, record: logging.LogRecord, fields: Mapping[str, object]) -> str:
         raise NotImplementedError
 
-    def _without_secrets(self, given: Mapping[str, object]) -> dict[str, object]:
-        """The fields; those that are called like a secret come without it."""
-        return {name: self._shown(name, value) for name, value in given.items()}
+    def _redacted(self, fields: Mapping[str, object]) -> dict[str, object]:
+        """One of a crowd: texts, lists of texts, and numbers."""
+        redact = self._redactor.name
+        shown: dict[str, object] = {}
+        for name, value in fields.items():
+            if value is None or isinstance(value, bool | int | float):
+                shown[name] = value
+            elif self._is_secretive(name):
+                shown[name] = REDACTED
+            elif isinstance(value, list):
+                shown[name] = [redact(str(each)) for each in value]
+            else:
+                shown[name] = redact(str(value))
+        return shown
 
     def _shown(self, name: str, value: object) -> object:
+        """A field; what is called like a secret comes without it."""
         if value is None or isinstance(value, bool | int | float):
             return value
         if self._is_secretive(name):

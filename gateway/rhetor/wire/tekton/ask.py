@@ -41,10 +41,11 @@ COMPONENT_HEADER = "x-component-id"
 
 _MODEL = {"provider_id", "provider", "model_id", "model"}
 _SAMPLING = {"temperature", "max_tokens", "top_p", "top_k", "presence_penalty", "frequency_penalty", "seed"}
-_STEERING = {"stop", "stop_sequences", "timeout", "fallback_provider", "fallback_model", "detach_s"}
+_STEERING = {"stop", "stop_sequences", "timeout", "fallback_provider", "fallback_model"}
+_KEPT = {"detach_s", "resume_s"}
 _RULED = {"task", "task_type", KEY}
 _FOR_THE_CLIENT = {"streaming", "stream", "retry_count", "retry_delay"}
-_EITHER_PLACE = _MODEL | _SAMPLING | _STEERING | _RULED | _FOR_THE_CLIENT
+_EITHER_PLACE = _MODEL | _SAMPLING | _STEERING | _KEPT | _RULED | _FOR_THE_CLIENT
 _AT_THE_TOP = {"messages", "system_prompt", "context_id", "component", "component_id", "options"}
 
 Conversation: TypeAlias = Callable[[Json, list[str]], tuple[Message, ...]]
@@ -111,6 +112,7 @@ def to_request(
         fallbacks=_fallbacks(at),
         timeout_s=_timeout_s(*at("timeout")),
         detach_s=fields.optional_number(*at("detach_s")),
+        resume_s=fields.optional_number(*at("resume_s")),
         task=short_name(*at("task")) or short_name(*at("task_type")),
         wanted=read_wanted(*at(KEY)),
         component=short_name(said, "component") or short_name(said, "component_id"),
