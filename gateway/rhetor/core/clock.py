@@ -16,8 +16,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    def monotonic_s(self) -> float:
-        return time.monotonic()
+    monotonic_s = staticmethod(time.monotonic)
 
     def utc(self) -> datetime:
         return datetime.now(UTC)

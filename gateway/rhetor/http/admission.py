@@ -61,7 +61,8 @@ def enter(house: House, task: asyncio.Task[Any]) -> None:
     Raises:
         RhetorError: pool_full, with the time after which to come again.
     """
-    if max(len(house.requests), house.pipeline.in_flight) >= house.max_requests:
+    most = house.max_requests
+    if len(house.requests) >= most or house.pipeline.in_flight >= most:
         full = f"the gateway has {house.max_requests} requests under way; see server.max_requests"
         raise RhetorError(full, Code.POOL_FULL, retry_after_s=ROOM_IN_S)
     house.requests.add(task)

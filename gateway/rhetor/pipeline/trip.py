@@ -254,9 +254,10 @@ class Trip:
         assert self._attempts is not None
         self._answer = answer
         self._settled = False
-        self.meta["served_by"] = answer.target.name
-        self.meta["provider"] = answer.target.provider
-        self.meta["fallback"] = answer.target != self._plan.targets[0]
+        target = answer.target
+        self.meta["served_by"] = target.name
+        self.meta["provider"] = target.provider
+        self.meta["fallback"] = target != self._plan.first
         if not answer.complete:  # else it is said with the end, which comes at once
             self.meta["attempts"] = _attempts_json(self._attempts)
         if dropped := answer.prepared.outgoing.dropped:
@@ -282,9 +283,10 @@ class Trip:
         self.meta["usage_source"] = usage.source
         if self.request.capability is Capability.COUNT_TOKENS:
             usage = Usage()  # the number is the answer, and consumes nothing
-        offer = self._snapshot.catalog.offers.get(answer.target.name)
+        name = answer.target.name
+        offer = self._snapshot.catalog.offers.get(name)
         cost = offer.price.cost_micros(usage) if offer is not None and offer.price is not None else None
-        self._shares.append(Share(answer.target.name, usage, cost))
+        self._shares.append(Share(name, usage, cost))
 
     def _end(self, outcome: str) -> None:
         self._outcome = outcome

@@ -24,6 +24,10 @@ class Plan:
     """The request's: what is left to chance is drawn from it."""
 
     @property
+    def first(self) -> Target:
+        return self.candidates[0].target
+
+    @property
     def targets(self) -> list[Target]:
         return [candidate.target for candidate in self.candidates]
 

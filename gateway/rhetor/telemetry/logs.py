@@ -43,6 +43,8 @@ class Redactor:
 
     def __init__(self) -> None:
         self._pattern = _SECRET_SHAPES
+        self._hint = re.compile("|".join(map(re.escape, _HINTS)))
+        """Found in whatever may have to be redacted, and cheaper to look for."""
         self._secrets: set[str] = set()
         self._clean: set[str] = set()
         """Short texts that were looked at before: names come again and again."""
@@ -54,8 +56,9 @@ class Redactor:
                 escaped = (json.dumps(secret, ensure_ascii=False), json.dumps(secret), repr(secret))
                 self._secrets |= {secret, *(text[1:-1] for text in escaped)}
         self._clean.clear()
-        longest_first = sorted(self._secrets, key=len, reverse=True)
-        self._pattern = re.compile("|".join([*map(re.escape, longest_first), _SECRET_SHAPES.pattern]))
+        longest_first = [*map(re.escape, sorted(self._secrets, key=len, reverse=True))]
+        self._hint = re.compile("|".join([*longest_first, *map(re.escape, _HINTS)]))
+        self._pattern = re.compile("|".join([*longest_first, _SECRET_SHAPES.pattern]))
 
     def name(self, text: str) -> str:
         """As `text`, for what comes again and again."""
@@ -71,9 +74,7 @@ class Redactor:
     def text(self, text: str) -> str:
         if "@" in text:  # looked for first, since it is rare and the pattern slow
             text = _IN_ADDRESS.sub(REDACTED, text)
-        if any(hint in text for hint in _HINTS) or any(secret in text for secret in self._secrets):
-            return self._pattern.sub(REDACTED, text)
-        return text
+        return text if self._hint.search(text) is None else self._pattern.sub(REDACTED, text)
 
 
 class _Formatter(logging.Formatter):
