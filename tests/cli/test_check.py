@@ -47,7 +47,8 @@ async def test_every_problem_at_once_and_no_secret(rhetor: Rhetor, tmp_path: Pat
         "✗ server.port: must be a whole number (is 'eight')",
         "✗ server.hosst: no such setting here; did you mean host?",
         "✗ providers.openai.key: secrets are references: write env:NAME or file:PATH",
-        "✗ providers.lab.wire: no such language; there are anthropic, ollama, openai (is 'klingon')",
+        "✗ providers.lab.wire: no such language; "
+        "there are anthropic, ollama, openai, responses (is 'klingon')",
         "✗ routes.fast.targets[0]: no provider 'nobody'; add it to providers (is 'nobody/x')",
     ]
 

@@ -15,6 +15,7 @@ from rhetor.providers.spec import AuthSpec, ProviderRow
 from rhetor.transport.base import Progress
 from rhetor.transport.pool import HttpPool
 from rhetor.wire import fields, refusals
+from rhetor.wire.base import Wire
 from rhetor.wire.openai import OPENAI
 
 DEFAULT_URL = "http://localhost:8003"
@@ -31,8 +32,10 @@ def add_gateway_options(parser: argparse.ArgumentParser) -> None:
 class _Gateway(Provider):
     """A provider whose refusals are in our own words, so that there is nothing to hide in them."""
 
-    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> RhetorError:
-        error = super().refusal(status, headers, body)
+    def refusal(
+        self, status: int, headers: Mapping[str, str], body: bytes, wire: Wire | None = None
+    ) -> RhetorError:
+        error = super().refusal(status, headers, body, wire)
         said = refusals.message_of(refusals.error_object(body) or {})
         if error.code is not Code.UPSTREAM_AUTH or said is None:
             return error

@@ -1,0 +1,1 @@
+"""What must a code base change to reach its models through the gateway? Found, told, and partly done."""
