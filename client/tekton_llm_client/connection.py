@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from urllib.parse import quote
 
 import aiohttp
 
 from tekton_llm_client import exceptions
-from tekton_llm_client.protocol import Call, pause_before_retry, refusal
+from tekton_llm_client.addresses import shown
+from tekton_llm_client.asking import GENERATIONS_PATH, Call
+from tekton_llm_client.patience import patiently
+from tekton_llm_client.refusals import refusal
+from tekton_llm_client.tasks import Tasks
 
 CONNECT_S = 5.0  # the gateway is near
-JITTER = 0.15  # so that components that failed together do not come back together
+FAREWELL_S = 2.0  # for the gateway to hear that nobody wants the rest
+
+_inherited: list[object] = []
+"""Pools of the process that this one was forked from, which still uses their sockets: never closed here."""
 
 
 class Connection:
@@ -21,20 +30,31 @@ class Connection:
 
     def __init__(self, url: str, auth_token: str | None) -> None:
         self._url = url
+        self._shown = shown(url)
         self._headers = {"accept": "application/json", "content-type": "application/json"}
         if auth_token is not None:
             self._headers["authorization"] = f"Bearer {auth_token}"
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
+        self._farewells = Tasks()
+        self.underway: set[str] = set()
+        """Generations that are read here, by id: they end with the pool."""
+
+    @property
+    def session(self) -> aiohttp.ClientSession | None:
+        """None before the first use, and after `close`."""
+        return self._session
 
     async def get(self, path: str, silence_s: float) -> bytes:
         """A small reply, asked for once."""
         async with await self._send("GET", path, None, silence_s) as response:
             return await self._read(response, silence_s)
 
-    async def ask(self, call: Call) -> bytes:
-        """A whole reply."""
+    async def ask(self, call: Call) -> tuple[bytes, Mapping[str, str]]:
+        """A whole reply, and its headers."""
         async with await self.open(call) as response:
-            return await self._read(response, call.silence_s)
+            return await self._read(response, call.silence_s), response.headers
 
     async def open(self, call: Call) -> aiohttp.ClientResponse:
         """A reply that has begun; the caller reads and closes it.
@@ -42,37 +62,101 @@ class Connection:
         Raises:
             TektonLLMError: the gateway refused, or could not be reached, also when tried again.
         """
-        tried = 0
-        while True:
-            try:
-                return await self._send("POST", call.path, call.body, call.silence_s)
-            except exceptions.TektonLLMError as error:
-                tried += 1
-                pause_s = pause_before_retry(error, tried, call)
-                if pause_s is None:
-                    raise
-            await asyncio.sleep(pause_s * random.uniform(1, 1 + JITTER))
+        return await patiently(
+            lambda: self._send("POST", call.path, call.body, call.silence_s, call.headers),
+            call.retries,
+            call.first_pause_s,
+        )
+
+    async def come_back(
+        self, generation_id: str, last_id: str | None, silence_s: float
+    ) -> aiohttp.ClientResponse:
+        """The rest of a reply that was cut off, after this event.
+
+        Raises:
+            TektonLLMError: status 404, the gateway does not know it; 204, there is no rest.
+        """
+        headers = {"last-event-id": last_id} if last_id else {}
+        return await self._send("GET", f"{_path(generation_id)}/events", None, silence_s, headers)
+
+    def dismiss(self, generation_id: str) -> asyncio.Task[None]:
+        """Tell the gateway that nobody wants the rest. Takes a moment at most, and never fails."""
+        self.underway.discard(generation_id)
+        return self._farewells.spawn(self._dismiss(generation_id), f"end {generation_id}")
+
+    def drop(self, response: aiohttp.ClientResponse, generation_id: str | None) -> None:
+        """The same for who cannot wait, and perhaps is in a foreign thread: a finalizer."""
+
+        def leave() -> None:
+            response.close()
+            if generation_id is not None and self._session is not None:
+                self.dismiss(generation_id)
+
+        with suppress(RuntimeError):  # no loop runs here
+            if asyncio.get_running_loop() is self._loop:
+                return leave()
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it is closed, and the connection with it
+                self._loop.call_soon_threadsafe(leave)
+        return None
 
     async def close(self) -> None:
+        self._leave_to_parent()
         if self._session is not None:
-            await self._session.close()
-            self._session = None
+            for generation_id in list(self.underway):
+                self.dismiss(generation_id)
+        await self._farewells.settle(FAREWELL_S)
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def _dismiss(self, generation_id: str) -> None:
+        ends_s = asyncio.get_running_loop().time() + FAREWELL_S
+        try:
+            await self._end(generation_id, ends_s)
+        except asyncio.CancelledError:
+            # At its end `asyncio.run` cancels whatever runs, then waits for it: time enough to say it again.
+            await self._end(generation_id, ends_s)
+            raise
+
+    async def _end(self, generation_id: str, until_s: float) -> None:
+        with suppress(exceptions.TektonLLMError, TimeoutError):
+            async with asyncio.timeout_at(until_s):
+                (await self._send("DELETE", _path(generation_id), None, FAREWELL_S)).close()
 
     async def _send(
-        self, method: str, path: str, body: bytes | None, silence_s: float
+        self, method: str, path: str, body: bytes | None, silence_s: float, headers: Mapping[str, str] = {}
     ) -> aiohttp.ClientResponse:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(headers=self._headers)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=silence_s)
+        # As a file, and another one for each try: aiohttp warns of large bodies that are plain bytes.
+        data = None if body is None else io.BytesIO(body)
         with self._our_errors(silence_s):
-            response = await self._session.request(
-                method, self._url + path, data=body, timeout=timeout, allow_redirects=False
+            response = await self._ready().request(
+                method, self._url + path, data=data, timeout=timeout, headers=headers, allow_redirects=False
             )
         if response.status == 200:
             return response
         async with response:
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            raise refusal(response.status, headers, await self._read(response, silence_s))
+            named = {name.lower(): value for name, value in response.headers.items()}
+            raise refusal(response.status, named, await self._read(response, silence_s))
+
+    def _ready(self) -> aiohttp.ClientSession:
+        self._leave_to_parent()
+        loop = asyncio.get_running_loop()
+        if self._session is None or self._loop is not loop:
+            # Without a limit: a request that waits for another's end would wait without an end of its own.
+            connector = aiohttp.TCPConnector(limit=0)
+            self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
+            self._loop = loop
+        return self._session
+
+    def _leave_to_parent(self) -> None:
+        """Begin anew after a fork: what was opened before it belongs to the parent."""
+        if self._process != os.getpid():
+            _inherited.append((self._session, self._loop))
+            self._session, self._loop = None, None
+            self._farewells, self.underway = Tasks(), set()
+            self._process = os.getpid()
 
     async def _read(self, response: aiohttp.ClientResponse, silence_s: float) -> bytes:
         with self._our_errors(silence_s):
@@ -83,12 +167,21 @@ class Connection:
         try:
             yield
         except aiohttp.ConnectionTimeoutError as error:
-            raise exceptions.ConnectionError(f"no gateway at {self._url} within {CONNECT_S:g} s") from error
+            raise exceptions.ConnectionError(f"no gateway at {self._shown} within {CONNECT_S:g} s") from error
         except TimeoutError as error:
             raise exceptions.TimeoutError(
-                f"the gateway at {self._url} said nothing for {silence_s:g} s"
+                f"the gateway at {self._shown} said nothing for {silence_s:g} s"
             ) from error
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            # Its words have the address, with the password in it.
+            raise exceptions.InvalidRequestError(f"no address of a gateway: {self._shown!r}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise exceptions.ConnectionError(
-                f"no gateway at {self._url}: {error or type(error).__name__}"
+                f"no gateway at {self._shown}: {error or type(error).__name__}"
             ) from error
+        except ValueError as error:
+            raise exceptions.InvalidRequestError(f"this cannot be sent to {self._shown}: {error}") from error
+
+
+def _path(generation_id: str) -> str:
+    return f"{GENERATIONS_PATH}/{quote(generation_id, safe='')}"

@@ -8,7 +8,7 @@ TektonLLMError
 ├── RateLimitError            too many requests; see retry_after_s
 ├── InvalidRequestError       the request itself must change
 ├── AdapterError              it answered in a way that none of the above describes
-└── FallbackError             the fallback that was asked for failed too
+└── FallbackError             never raised: a fallback that fails too is in the attempts of the error
 
 FormatError                   a model's text has not the shape that was asked for
 JSONParsingError              a model's text is not JSON
@@ -16,7 +16,11 @@ JSONParsingError              a model's text is not JSON
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tekton_llm_client.models import Attempt
 
 
 class TektonLLMError(Exception):
@@ -29,6 +33,7 @@ class TektonLLMError(Exception):
         retry_after_s: how long it asked to be left alone, in seconds.
         retry: its own word on whether trying again is any use; None when it did not say.
         request_id: under what name its log knows the request.
+        attempts: whom it asked, in order, and how that went.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class TektonLLMError(Exception):
         retry_after_s: float | None = None,
         retry: bool | None = None,
         request_id: str | None = None,
+        attempts: Sequence[Attempt] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -48,6 +54,7 @@ class TektonLLMError(Exception):
         self.retry_after_s = retry_after_s
         self.retry = retry
         self.request_id = request_id
+        self.attempts = tuple(attempts)
 
 
 class ConnectionError(TektonLLMError):  # the name is promised; import it by module if you need both
@@ -79,9 +86,13 @@ class AdapterError(TektonLLMError):
         super().__init__(message, **about)
         self.adapter_id = adapter_id
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is copied and pickled: an exception's own way knows the message alone."""
+        return type(self), (self.adapter_id, self.message), vars(self)
+
 
 class FallbackError(TektonLLMError):
-    pass
+    """For old `except` clauses. Nothing raises it: see `attempts` of the error that there is."""
 
 
 class FormatError(Exception):

@@ -31,6 +31,8 @@ class ScriptedGateway:
     """Every request with its parsed body."""
     left: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a client went away before its reply was complete."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a client had its generation ended."""
     _answers: list[Answer] = field(default_factory=list)
 
     @property
@@ -48,11 +50,13 @@ class ScriptedGateway:
 
         return self.then(answer)
 
-    def streams(self, *frames: bytes, ending: str = "complete") -> ScriptedGateway:
+    def streams(self, *frames: bytes, ending: str = "complete", recorded: bool = False) -> ScriptedGateway:
         """Writes the frames one by one, then ends the body, or cuts the connection, or falls silent."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+            if recorded:
+                response.headers["x-rhetor-generation-id"] = "gen_1"
             await response.prepare(request)
             for frame in frames:
                 await response.write(frame)
@@ -68,6 +72,9 @@ class ScriptedGateway:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         text = await request.text()
         self.requests.append((request, json.loads(text) if text else None))
+        if request.method == "DELETE":
+            self.ended.set()
+            return web.json_response({"state": "cancelled"})
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         try:
             return await answer(request)
@@ -79,3 +86,8 @@ class ScriptedGateway:
 def frame(chunk: str, **more: object) -> bytes:
     said = {"chunk": chunk, "context_id": "comp", "model": "m-def", "provider": "anthropic", "done": False}
     return b"data: " + json.dumps(said | {"timestamp": REPLY["timestamp"]} | more).encode() + b"\n\n"
+
+
+def event(id: str, chunk: str, **more: object) -> bytes:
+    """A frame of a recorded generation."""
+    return f"id: {id}\n".encode() + frame(chunk, **more)
