@@ -1,49 +1,104 @@
 /**
- * Writes the modules of src/ as one classic script that sets `window.TektonLLMClient` (or module.exports, or an
- * AMD module): node build.js FILE…
+ * Writes the modules of src/ as files that need no other: what the gateway serves (node build.js), or what the
+ * package has besides src/ (node build.js package).
  *
  * No bundler: it joins the modules in order and takes away the lines that import and export. Of these it knows
- * only the plain forms, and stops at any other.
+ * only the plain forms, and stops at any other. The files keep their comments, since pages are debugged with
+ * what they load; on the way they are compressed.
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const MODULES = ["errors.js", "protocol.js", "client.js"]; // each before those that import it
+const CLIENT = ["errors", "patience", "sse", "protocol", "socket", "generation", "http", "client"]; // each before those that import it
+const NOTE = "written by js-client/build.js from js-client/src; change it there.";
+const SERVED = "../gateway/rhetor/http/console/";
 
-const HEAD = `// tekton-llm-client: written by js-client/build.js from js-client/src; change it there.
+/** Each file, and what is in it. */
+export const FILES = {
+  [`${SERVED}tekton-llm-client.js`]: script,
+  [`${SERVED}tekton-llm-client.mjs`]: module,
+  [`${SERVED}rhetor-chat.js`]: element,
+};
+
+/** Those of the package: its folder `cjs` says that its files are CommonJS. */
+export const PACKAGED = {
+  "dist/tekton-llm-client.js": script,
+  "dist/tekton-llm-client.min.js": async () => shrunk(script()),
+  "dist/rhetor-chat.js": element,
+  "dist/rhetor-chat.min.js": async () => shrunk(element()),
+  "dist/cjs/index.js": script,
+  "dist/cjs/athena.js": athena,
+  "dist/cjs/package.json": () => '{ "type": "commonjs" }\n',
+};
+
+/** Sets `window.TektonLLMClient`, or is a CommonJS or AMD module. */
+export function script() {
+  return umd("TektonLLMClient", CLIENT, "Object.assign(TektonLLMClient, { TektonLLMClient, TektonLLMError })");
+}
+
+/** The same as an ES module. */
+export function module() {
+  return `// tekton-llm-client: ${NOTE}\n${joined(CLIENT)}\nexport { TektonLLMClient, TektonLLMError };\n`;
+}
+
+/** Defines `<rhetor-chat>`; has the client in it, and is as good with type="module" as without. */
+export function element() {
+  return umd("RhetorChat", [...CLIENT, "chat-style", "chat"], "RhetorChat");
+}
+
+function athena() {
+  return umd("AthenaClient", [...CLIENT, "athena"], "{ TektonLLMClient: AthenaClient, TektonLLMError }");
+}
+
+/**
+ * @param {string} name of the global, where there are no modules
+ * @param {string[]} modules
+ * @param {string} value of the whole
+ */
+function umd(name, modules, value) {
+  return `// tekton-llm-client: ${NOTE}
 (function (root, factory) {
   if (typeof module === "object" && module.exports) module.exports = factory();
   else if (typeof define === "function" && define.amd) define([], factory);
-  else root.TektonLLMClient = factory();
+  else root.${name} = factory();
 })(typeof self === "undefined" ? this : self, function () {
 "use strict";
-`;
-
-const TAIL = `
-TektonLLMClient.TektonLLMError = TektonLLMError;
-return TektonLLMClient;
+${joined(modules)}
+return ${value};
 });
 `;
+}
 
-export function script() {
-  return HEAD + MODULES.map(body).join("\n") + TAIL;
+/** @param {string} text */
+export async function shrunk(text) {
+  const { transform } = await import("esbuild"); // only those who pack need it
+  return (await transform(text, { minify: true, target: "es2022", legalComments: "none" })).code;
+}
+
+/** @param {string[]} modules */
+function joined(modules) {
+  return modules.map(body).join("\n");
 }
 
 /** @param {string} name */
 function body(name) {
-  const source = readFileSync(new URL(`src/${name}`, import.meta.url), "utf8")
-    .replace(/^import \{[^}]*\} from "\.\/[a-z]+\.js";\n/gm, "")
-    .replace(/^export (?=(?:const|class|function) )/gm, "");
+  const source = readFileSync(new URL(`src/${name}.js`, import.meta.url), "utf8")
+    .replace(/^import \{[^}]*\} from "\.\/[a-z-]+\.js";\n/gm, "")
+    .replace(/^export \{[^}]*\};\n/gm, "")
+    .replace(/^export (?=(?:const|class|function|async function\*) )/gm, "");
   const other = /^(?:import|export)\b.*/m.exec(source);
-  if (other) throw new Error(`src/${name}: build.js does not know this form: ${other[0]}`);
+  if (other) throw new Error(`src/${name}.js: build.js does not know this form: ${other[0]}`);
   return source.trim() + "\n";
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const file of process.argv.slice(2)) {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, script());
+  const packing = process.argv[2] === "package";
+  if (packing) rmSync(new URL("dist", import.meta.url), { recursive: true, force: true }); // what is not made any more
+  const files = packing ? PACKAGED : FILES;
+  for (const [path, text] of Object.entries(files)) {
+    const url = new URL(path, import.meta.url);
+    mkdirSync(new URL(".", url), { recursive: true });
+    writeFileSync(url, await text());
   }
 }

@@ -1,16 +1,11 @@
 /** The client: one object for each component. */
 
 import { TektonLLMError } from "./errors.js";
-import {
-  CHAT_PATH,
-  ChunkReader,
-  PROVIDERS_PATH,
-  STREAM_PATH,
-  chatBody,
-  readProviders,
-  readReply,
-  refusal,
-} from "./protocol.js";
+import { Ways, generation } from "./generation.js";
+import { Http } from "./http.js";
+import { Patience } from "./patience.js";
+import { CHAT_PATH, ChunkReader, PROVIDERS_PATH, TICKET_PATH, chatBody, readProviders, readReply } from "./protocol.js";
+import { CannotOpen, Socket } from "./socket.js";
 
 /** @import {AvailableProviders, Chunk, CompletionResponse, Message, RequestOptions} from "./protocol.js" */
 
@@ -19,11 +14,16 @@ import {
  * @property {string} [componentId] who asks; a name for the gateway's books, and the default `contextId`
  * @property {string} [rhetorUrl] where the gateway is, a path prefix included; in a page "/api/llm", in Node
  *   RHETOR_URL or http://localhost:8003
+ * @property {string} [rhetorWsUrl] where its WebSocket is; `rhetorUrl` with "/ws" unless said
  * @property {string | null} [providerId] who shall answer; else the gateway chooses
  * @property {string | null} [modelId]
  * @property {number} [timeout] seconds of silence after which the gateway counts as stuck; a streamed reply
  *   may take as long as it keeps coming
  * @property {string | null} [authToken] for a gateway that wants one
+ * @property {"auto" | "websocket" | "sse"} [transport] how replies stream; "auto" is WebSocket where there is one
+ *   and it can be opened, else server-sent events
+ * @property {new (url: string, protocols?: string[]) => WebSocket} [WebSocket] for a Node without its own
+ * @property {boolean} [debug] tell the console how the gateway is reached
  */
 
 /**
@@ -35,20 +35,28 @@ import {
 
 // A long answer in one piece is silent until it is complete.
 const DEFAULT_SILENCE_S = 120;
+const DEFAULT_RESUME_S = 30;
 
 export class TektonLLMClient {
   /** @type {Map<string, AbortController>} */
   #running = new Map();
   #requests = 0;
+  #http;
+  #socket;
+  #ways;
 
   /** @param {ClientOptions} [options] */
   constructor({
     componentId = "browser-client",
     rhetorUrl = defaultUrl(),
+    rhetorWsUrl,
     providerId = null,
     modelId = null,
     timeout = DEFAULT_SILENCE_S,
     authToken = null,
+    transport = "auto",
+    WebSocket = globalThis.WebSocket,
+    debug = false,
   } = {}) {
     this.componentId = componentId;
     this.rhetorUrl = rhetorUrl.replace(/\/+$/, "");
@@ -56,6 +64,14 @@ export class TektonLLMClient {
     this.modelId = modelId;
     this.timeout = timeout;
     this.authToken = authToken;
+    if (transport === "websocket" && !WebSocket) throw new TypeError("no WebSocket here: pass one in the options");
+    this.#http = new Http(this.rhetorUrl, () => this.authToken);
+    /** @param {string[] | undefined} protocols */
+    const make = (protocols) => new WebSocket(rhetorWsUrl ?? socketUrl(this.rhetorUrl), protocols);
+    const wanted = WebSocket && transport !== "sse";
+    this.#socket = wanted ? new Socket(make, () => this.#protocols(), componentId) : null;
+    const note = debug ? (/** @type {unknown[]} */ ...said) => console.debug("rhetor:", ...said) : () => {};
+    this.#ways = new Ways(this.#http, this.#socket, transport === "websocket", note);
   }
 
   /**
@@ -64,7 +80,7 @@ export class TektonLLMClient {
    * @param {string} prompt
    * @param {RequestOptions} [options]
    * @returns {Promise<CompletionResponse>}
-   * @throws {TektonLLMError} with message, code and status
+   * @throws {TektonLLMError} with message, code, status and attempts
    */
   async generateText(prompt, options = {}) {
     return this.#complete(prompt, options);
@@ -76,10 +92,33 @@ export class TektonLLMClient {
    * @param {Message[]} messages
    * @param {RequestOptions} [options]
    * @returns {Promise<CompletionResponse>}
-   * @throws {TektonLLMError} with message, code and status
+   * @throws {TektonLLMError} with message, code, status and attempts
    */
   async generateChatResponse(messages, options = {}) {
     return this.#complete(messages, options);
+  }
+
+  /**
+   * A value that a JSON Schema describes. The model is held to the schema where it can be; its answer is parsed
+   * here, not validated.
+   *
+   * @template T
+   * @param {string | Message[]} prompt
+   * @param {Record<string, unknown>} jsonSchema
+   * @param {RequestOptions} [options]
+   * @returns {Promise<T>}
+   * @throws {TektonLLMError} also when the answer is no JSON: "not_json", with the answer in the message
+   */
+  async generateObject(prompt, jsonSchema, options = {}) {
+    const name = String(jsonSchema.title ?? "answer").replace(/[^\w-]/g, "_");
+    const responseFormat = { type: "json_schema", json_schema: { name, schema: jsonSchema, strict: true } };
+    const { content } = await this.#complete(prompt, { responseFormat, ...options });
+    try {
+      return JSON.parse(content.replace(/^\s*```(?:json)?|```\s*$/g, ""));
+    } catch (cause) {
+      const message = `the answer is not JSON: ${content.slice(0, 200)}`;
+      throw new TektonLLMError(message, { code: "not_json", cause });
+    }
   }
 
   /**
@@ -88,20 +127,16 @@ export class TektonLLMClient {
    *     for await (const { chunk, error } of client.stream("Hello")) …
    *
    * What goes wrong before the first chunk is thrown; after it, the last chunk says so in `error`. Leaving
-   * the loop stops the request.
+   * the loop stops the request. A lost connection is made again, and the reply goes on where it was.
    *
    * @param {string | Message[]} prompt
    * @param {RequestOptions} [options]
    * @returns {AsyncGenerator<Chunk, void, void>}
    */
-  async *stream(prompt, options = {}) {
-    const patience = new Patience(options.timeout ?? this.timeout, options.signal);
-    try {
-      const response = await this.#send(STREAM_PATH, chatBody(this, prompt, options, true), patience);
-      yield* chunks(response, patience);
-    } finally {
-      patience.end();
-    }
+  stream(prompt, options = {}) {
+    const resumeS = options.resumeS ?? DEFAULT_RESUME_S;
+    const body = { ...chatBody(this, prompt, options, true), ...(resumeS > 0 && { resume_s: resumeS }) };
+    return generation(this.#ways, body, this.#patience(options));
   }
 
   /**
@@ -147,7 +182,14 @@ export class TektonLLMClient {
    * @throws {TektonLLMError} with message, code and status
    */
   async getProviders() {
-    return readProviders(await this.#ask(PROVIDERS_PATH, undefined, {}));
+    return readProviders(await this.#http.ask(PROVIDERS_PATH, undefined, this.#patience({})));
+  }
+
+  /** Stops what `streamText` and `streamChatResponse` began, and closes the connection. The next request opens it again. */
+  close() {
+    for (const requestId of [...this.#running.keys()]) this.cancelRequest(requestId);
+    // After those that were just stopped have told the gateway so.
+    setTimeout(() => this.#socket?.close());
   }
 
   /**
@@ -155,39 +197,21 @@ export class TektonLLMClient {
    * @param {RequestOptions} options
    */
   async #complete(prompt, options) {
-    return readReply(await this.#ask(CHAT_PATH, chatBody(this, prompt, options, false), options));
+    const body = chatBody(this, prompt, options, false);
+    return readReply(await this.#http.ask(CHAT_PATH, body, this.#patience(options)));
   }
 
-  /**
-   * @param {string} path
-   * @param {string | undefined} body
-   * @param {RequestOptions} options
-   */
-  async #ask(path, body, options) {
-    const patience = new Patience(options.timeout ?? this.timeout, options.signal);
-    try {
-      const response = await this.#send(path, body, patience);
-      return await patience.during(response.text());
-    } finally {
-      patience.end();
-    }
+  /** @param {RequestOptions} options */
+  #patience(options) {
+    return new Patience(options.timeout ?? this.timeout, options.signal);
   }
 
-  /**
-   * @param {string} path
-   * @param {string | undefined} body
-   * @param {Patience} patience
-   */
-  async #send(path, body, patience) {
-    /** @type {Record<string, string>} */
-    const headers = { "content-type": "application/json" };
-    if (this.authToken) headers.authorization = `Bearer ${this.authToken}`;
-    const method = body === undefined ? "GET" : "POST";
-    const response = await patience.during(
-      fetch(this.rhetorUrl + path, { method, headers, body, signal: patience.signal }),
-    );
-    if (response.ok) return response;
-    throw refusal(response.status, response.headers, await patience.during(response.text()));
+  /** What a WebSocket says who it is with: a page cannot send headers there, and a URL is no place for a secret. */
+  async #protocols() {
+    if (!this.authToken) return undefined;
+    const ticket = JSON.parse(await this.#http.ask(TICKET_PATH, {}, this.#patience({})));
+    if (!Array.isArray(ticket.protocols)) throw new CannotOpen();
+    return ticket.protocols;
   }
 
   /**
@@ -230,78 +254,6 @@ export class TektonLLMClient {
   }
 }
 
-/** How long to wait for the next sign of life, and who else may end the waiting. */
-class Patience {
-  #controller = new AbortController();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-  #silenceS;
-  #caller;
-
-  /**
-   * @param {number} silenceS
-   * @param {AbortSignal | undefined} caller
-   */
-  constructor(silenceS, caller) {
-    this.#silenceS = silenceS;
-    this.#caller = caller;
-    this.signal = caller ? AbortSignal.any([caller, this.#controller.signal]) : this.#controller.signal;
-  }
-
-  /**
-   * Waits for one sign of life.
-   *
-   * @template T
-   * @param {Promise<T>} sign
-   * @returns {Promise<T>}
-   * @throws {TektonLLMError} there was none; if the caller gave up, the caller's reason is thrown as it is
-   */
-  async during(sign) {
-    this.#timer = setTimeout(() => {
-      const message = `the gateway said nothing for ${this.#silenceS} s`;
-      this.#controller.abort(new TektonLLMError(message, { code: "timeout" }));
-    }, this.#silenceS * 1000);
-    try {
-      return await sign;
-    } catch (error) {
-      this.#caller?.throwIfAborted();
-      this.#controller.signal.throwIfAborted();
-      throw new TektonLLMError("the gateway cannot be reached, or went away", { code: "unreachable", cause: error });
-    } finally {
-      clearTimeout(this.#timer);
-    }
-  }
-
-  /** Stops whatever is still under way. */
-  end() {
-    this.#controller.abort();
-  }
-}
-
-/**
- * @param {Response} response
- * @param {Patience} patience
- * @returns {AsyncGenerator<Chunk, void, void>}
- */
-async function* chunks(response, patience) {
-  const reader = new ChunkReader();
-  const utf8 = new TextDecoder();
-  const body = /** @type {ReadableStream<Uint8Array<ArrayBuffer>>} */ (response.body).getReader();
-  for (;;) {
-    let read;
-    try {
-      read = await patience.during(body.read());
-    } catch (error) {
-      if (!(error instanceof TektonLLMError)) throw error;
-      yield* reader.breakOff(error.message);
-      return;
-    }
-    if (read.done) break;
-    yield* reader.feed(utf8.decode(read.value, { stream: true }));
-  }
-  yield* reader.breakOff("the gateway closed the connection in the middle of its reply");
-}
-
 /**
  * @param {Error} error
  * @param {(chunk: Chunk) => void} onChunk
@@ -309,10 +261,16 @@ async function* chunks(response, patience) {
  */
 function fail(error, onChunk, onError) {
   if (onError) onError(error);
-  else for (const chunk of new ChunkReader().breakOff(error.message)) onChunk(chunk);
+  else onChunk(new ChunkReader().breakOff(error));
 }
 
 function defaultUrl() {
   if (typeof window !== "undefined") return "/api/llm";
   return globalThis.process?.env.RHETOR_URL || "http://localhost:8003";
+}
+
+/** @param {string} url */
+function socketUrl(url) {
+  const whole = new URL(`${url}/ws`, globalThis.location?.href);
+  return whole.href.replace(/^http/, "ws");
 }

@@ -2,11 +2,19 @@
 
 import { TektonLLMError } from "./errors.js";
 
+/** @import {Attempt} from "./errors.js" */
+
 /**
+ * A message; tools and images are said as OpenAI's chat completions say them.
+ *
  * @typedef {object} Message
- * @property {"system" | "user" | "assistant"} role
- * @property {string} content
+ * @property {"system" | "user" | "assistant" | "tool"} role
+ * @property {string | null | Record<string, unknown>[]} [content]
+ * @property {ToolCall[]} [tool_calls]
+ * @property {string} [tool_call_id]
  */
+
+/** @typedef {{id: string, type: "function", function: {name: string, arguments: string}}} ToolCall */
 
 /**
  * @typedef {object} RequestOptions
@@ -21,38 +29,54 @@ import { TektonLLMError } from "./errors.js";
  * @property {number} [topK]
  * @property {number} [presencePenalty]
  * @property {number} [frequencyPenalty]
+ * @property {number} [seed]
  * @property {string} [fallbackProvider]
  * @property {string} [fallbackModel]
+ * @property {Record<string, unknown>[]} [tools] functions that the model may call, as OpenAI describes them
+ * @property {string | Record<string, unknown>} [toolChoice]
+ * @property {boolean} [parallelToolCalls]
+ * @property {Record<string, unknown>} [responseFormat]
+ * @property {string} [reasoningEffort]
+ * @property {string} [task] what it is about; the gateway's rules may choose the model by it
+ * @property {Record<string, unknown>} [requirements] what the model must be able to do, and may cost
  * @property {number} [timeout] seconds of silence after which the gateway counts as stuck
+ * @property {number} [resumeS] for so many seconds a streamed reply waits for us when the connection is lost;
+ *   0: it does not
  * @property {AbortSignal} [signal] stops the request, at the gateway and at its provider, too
  */
 
-/** @typedef {{prompt_tokens: number, completion_tokens: number, total_tokens: number}} Usage */
+/**
+ * Both spellings, since callers of both are about.
+ *
+ * @typedef {{prompt_tokens: number, completion_tokens: number, total_tokens: number,
+ *   promptTokens: number, completionTokens: number, totalTokens: number}} Usage
+ */
 
 /**
- * @typedef {object} CompletionResponse
- * @property {string} content
+ * What is said of a reply beside its text.
+ *
+ * @typedef {object} About
+ * @property {string} contextId
  * @property {string} model
  * @property {string} provider
+ * @property {string} timestamp
+ * @property {string | null} thinking
+ * @property {ToolCall[]} toolCalls
  * @property {string | null} finishReason
  * @property {Usage | null} usage
- * @property {string} contextId
- * @property {string} timestamp
+ * @property {boolean} fallback whether another one answered than was to be asked first
+ * @property {Attempt[]} attempts
+ * @property {number | null} costMicros millionths of a dollar, where the price is known
+ * @property {string | null} generationId
+ * @property {Record<string, unknown> | null} meta all that the gateway says of it, in its own words
  */
+
+/** @typedef {About & {content: string}} CompletionResponse */
 
 /**
  * A piece of a reply. The last one has `done` set, and either `error` or what else only the end can tell.
  *
- * @typedef {object} Chunk
- * @property {string} chunk
- * @property {string} contextId
- * @property {string} model
- * @property {string} provider
- * @property {string} timestamp
- * @property {boolean} done
- * @property {string | null} finishReason
- * @property {Usage | null} usage
- * @property {string | null} error
+ * @typedef {About & {chunk: string, done: boolean, error: string | null, code: string | null}} Chunk
  */
 
 /**
@@ -68,11 +92,14 @@ import { TektonLLMError } from "./errors.js";
 export const CHAT_PATH = "/api/v1/chat";
 export const STREAM_PATH = "/api/v1/chat/stream";
 export const PROVIDERS_PATH = "/api/v1/providers";
+export const TICKET_PATH = "/api/v1/ws-ticket";
+export const GENERATIONS_PATH = "/v1/generations/";
+export const ID_HEADER = "x-rhetor-generation-id";
 
 const DEFAULT_TEMPERATURE = 0.7;
 
-/** How our options are called on the way; the others are about the call and not sent as options. */
-const SENT_AS = /** @type {const} */ ({
+/** How our options are called on the way, those that stand under `options` there; the others are about the call. */
+const SETTINGS = /** @type {const} */ ({
   temperature: "temperature",
   maxTokens: "max_tokens",
   stopSequences: "stop",
@@ -80,8 +107,21 @@ const SENT_AS = /** @type {const} */ ({
   topK: "top_k",
   presencePenalty: "presence_penalty",
   frequencyPenalty: "frequency_penalty",
+  seed: "seed",
   fallbackProvider: "fallback_provider",
   fallbackModel: "fallback_model",
+});
+
+/** And those that stand beside the messages. */
+const BESIDE = /** @type {const} */ ({
+  systemPrompt: "system_prompt",
+  tools: "tools",
+  toolChoice: "tool_choice",
+  parallelToolCalls: "parallel_tool_calls",
+  responseFormat: "response_format",
+  reasoningEffort: "reasoning_effort",
+  task: "task",
+  requirements: "requirements",
 });
 
 /**
@@ -91,24 +131,29 @@ const SENT_AS = /** @type {const} */ ({
  * @param {string | Message[]} prompt
  * @param {RequestOptions} options
  * @param {boolean} streaming
+ * @returns {Record<string, unknown>}
  */
 export function chatBody(caller, prompt, options, streaming) {
-  /** @type {Record<string, unknown>} */
-  const sent = { temperature: DEFAULT_TEMPERATURE };
-  for (const [name, wireName] of Object.entries(SENT_AS)) {
-    const value = options[/** @type {keyof typeof SENT_AS} */ (name)];
-    if (value != null) sent[wireName] = value;
-  }
-  return JSON.stringify({
+  return {
     messages: typeof prompt === "string" ? [{ role: "user", content: prompt }] : prompt,
     component_id: caller.componentId,
     context_id: options.contextId ?? caller.componentId,
     provider_id: options.providerId ?? caller.providerId ?? undefined,
     model_id: options.modelId ?? caller.modelId ?? undefined,
-    system_prompt: options.systemPrompt,
+    ...said(options, BESIDE),
     streaming,
-    options: sent,
-  });
+    options: { temperature: DEFAULT_TEMPERATURE, ...said(options, SETTINGS) },
+  };
+}
+
+/**
+ * @param {RequestOptions} options
+ * @param {Record<string, string>} names
+ */
+function said(options, names) {
+  const values = /** @type {Record<string, unknown>} */ (options);
+  const pairs = Object.entries(names).map(([ours, theirs]) => [theirs, values[ours]]);
+  return Object.fromEntries(pairs.filter(([, value]) => value != null));
 }
 
 /**
@@ -117,19 +162,11 @@ export function chatBody(caller, prompt, options, streaming) {
  * @throws {TektonLLMError} the text is not a reply
  */
 export function readReply(text) {
-  const said = parsed(text);
-  if (typeof said?.content !== "string") {
+  const reply = parsed(text);
+  if (typeof reply?.content !== "string") {
     throw new TektonLLMError("the gateway's answer is not a reply", { code: "protocol_error" });
   }
-  return {
-    content: said.content,
-    model: said.model ?? "",
-    provider: said.provider ?? "",
-    finishReason: said.finish_reason ?? null,
-    usage: said.usage ?? null,
-    contextId: said.context_id ?? "",
-    timestamp: said.timestamp ?? "",
-  };
+  return { content: reply.content, ...about(reply) };
 }
 
 /**
@@ -138,74 +175,97 @@ export function readReply(text) {
  * @throws {TektonLLMError} the text is not a list of providers
  */
 export function readProviders(text) {
-  const said = parsed(text);
-  if (typeof said?.providers !== "object") {
+  const list = parsed(text);
+  if (typeof list?.providers !== "object") {
     throw new TektonLLMError("the gateway's answer is not a list of providers", { code: "protocol_error" });
   }
-  return said;
+  return list;
 }
 
-/** A streamed reply's text → chunks; exactly one of them, the last, has `done` set. */
+/** A streamed reply's frames → chunks; exactly one of them, the last, has `done` set. */
 export class ChunkReader {
-  #rest = "";
   #last = readChunk({});
+  /** @type {ToolCall[]} */
+  #calls = [];
   ended = false;
+  begun = false;
 
   /**
-   * @param {string} text
-   * @returns {Chunk[]}
+   * @param {any} frame
+   * @returns {Chunk}
    */
-  feed(text) {
-    const lines = (this.#rest + text).split("\n");
-    this.#rest = lines.pop() ?? "";
-    return lines.map((line) => this.#read(line)).filter((chunk) => chunk !== null);
+  read(frame) {
+    const chunk = readChunk(frame);
+    this.#collect(chunk.toolCalls);
+    chunk.toolCalls = chunk.done ? this.#calls : [];
+    this.#last = chunk;
+    this.begun = true;
+    this.ended = chunk.done;
+    return chunk;
   }
 
   /**
-   * The reply's end, when the connection has ended for this reason; nothing if the reply was complete.
+   * The reply's end when nothing more can come, for this reason.
    *
-   * @param {string} reason
-   * @returns {Chunk[]}
+   * @param {Error & {code?: string | null, attempts?: Attempt[]}} reason
+   * @returns {Chunk}
    */
-  breakOff(reason) {
-    return this.ended ? [] : [this.#end(reason)];
-  }
-
-  /** @param {string} line */
-  #read(line) {
-    if (this.ended || !line.startsWith("data:")) return null;
-    const data = line.slice("data:".length).trim();
-    if (data === "[DONE]") return this.#end(null);
-    const said = parsed(data);
-    if (said === null) return this.#end("the gateway's chunk cannot be read");
-    this.#last = readChunk(said);
-    this.ended = this.#last.done;
-    return this.#last;
-  }
-
-  /** @param {string | null} error */
-  #end(error) {
+  breakOff({ message, code = null, attempts = [] }) {
     this.ended = true;
-    return { ...this.#last, chunk: "", done: true, error };
+    return { ...this.#last, chunk: "", thinking: null, done: true, error: message, code, attempts };
+  }
+
+  /**
+   * Large calls come in pieces before the last chunk: pieces of one call share its index.
+   *
+   * @param {(ToolCall & {index?: number})[]} calls
+   */
+  #collect(calls) {
+    for (const { index = this.#calls.length, ...call } of calls) {
+      const begun = this.#calls[index];
+      if (begun) begun.function.arguments += call.function.arguments;
+      else this.#calls[index] = call;
+    }
   }
 }
 
 /**
- * @param {any} said
+ * @param {any} frame
  * @returns {Chunk}
  */
-function readChunk(said) {
+function readChunk(frame) {
+  const error = frame.error ?? null;
+  const done = frame.done === true || error !== null;
+  return { chunk: frame.chunk ?? "", ...about(frame), done, error, code: frame.code ?? null };
+}
+
+/**
+ * @param {any} reply a whole one, or a frame of one
+ * @returns {About}
+ */
+function about(reply) {
+  const meta = reply.meta ?? null;
   return {
-    chunk: said.chunk ?? "",
-    contextId: said.context_id ?? "",
-    model: said.model ?? "",
-    provider: said.provider ?? "",
-    timestamp: said.timestamp ?? "",
-    done: said.done === true || said.error != null,
-    finishReason: said.finish_reason ?? null,
-    usage: said.usage ?? null,
-    error: said.error ?? null,
+    contextId: reply.context_id ?? "",
+    model: reply.model ?? "",
+    provider: reply.provider ?? "",
+    timestamp: reply.timestamp ?? "",
+    thinking: reply.thinking ?? null,
+    toolCalls: reply.tool_calls ?? [],
+    finishReason: reply.finish_reason ?? null,
+    usage: reply.usage ? usageOf(reply.usage) : null,
+    fallback: reply.fallback === true,
+    attempts: meta?.attempts ?? [],
+    costMicros: meta?.cost_micros ?? null,
+    generationId: meta?.generation_id ?? reply.generation_id ?? null,
+    meta,
   };
+}
+
+/** @param {{prompt_tokens: number, completion_tokens: number, total_tokens: number}} usage */
+function usageOf(usage) {
+  const { prompt_tokens: promptTokens, completion_tokens: completionTokens, total_tokens: totalTokens } = usage;
+  return { ...usage, promptTokens, completionTokens, totalTokens };
 }
 
 /**
@@ -216,12 +276,26 @@ function readChunk(said) {
  * @param {string} text
  */
 export function refusal(status, headers, text) {
-  const said = parsed(text) ?? {};
-  const message = [said.error, said.detail, text.slice(0, 200)].find((one) => typeof one === "string" && one !== "");
+  const reply = parsed(text) ?? {};
+  const message = [reply.error, reply.detail, text.slice(0, 200)].find((one) => typeof one === "string" && one !== "");
   return new TektonLLMError(message ?? `HTTP ${status} without a message`, {
     status,
-    code: typeof said.code === "string" ? said.code : null,
-    requestId: headers.get("x-request-id") ?? said.request_id ?? null,
+    code: typeof reply.code === "string" ? reply.code : null,
+    requestId: headers.get("x-request-id") ?? reply.request_id ?? null,
+    attempts: attemptsOf(headers.get("x-rhetor-attempts") ?? ""),
+    retryAfterS: Number(headers.get("retry-after")) || null,
+  });
+}
+
+/**
+ * @param {string} header such as "lab/small;connect_failed;2ms, offline/echo;ok;1ms"
+ * @returns {Attempt[]}
+ */
+function attemptsOf(header) {
+  const asked = header.split(", ").filter(Boolean);
+  return asked.map((one) => {
+    const [target, outcome, ms, how] = one.split(";");
+    return { target, outcome, ms: parseInt(ms), ...(how && { how }) };
   });
 }
 
@@ -229,10 +303,10 @@ export function refusal(status, headers, text) {
  * @param {string} text
  * @returns {any} an object, or null if the text is anything else
  */
-function parsed(text) {
+export function parsed(text) {
   try {
-    const said = JSON.parse(text);
-    return typeof said === "object" && !Array.isArray(said) ? said : null;
+    const value = JSON.parse(text);
+    return typeof value === "object" && !Array.isArray(value) ? value : null;
   } catch {
     return null;
   }

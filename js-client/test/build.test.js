@@ -4,33 +4,43 @@ import { test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 
-import { script } from "../build.js";
+import { FILES, element, module, script, shrunk } from "../build.js";
 
-const built = script();
+const sizeOf = async (text) => gzipSync(await shrunk(text), { level: 9 }).length;
 
 test("the script sets window.TektonLLMClient, with its error class", () => {
   const window = {};
-  runInNewContext(built, { self: window });
+  runInNewContext(script(), { self: window });
   assert.equal(new window.TektonLLMClient({ rhetorUrl: "" }).componentId, "browser-client");
   assert.equal(window.TektonLLMClient.TektonLLMError.name, "TektonLLMError");
 });
 
 test("the script is also a CommonJS and an AMD module", () => {
   const module = { exports: {} };
-  runInNewContext(built, { module });
+  runInNewContext(script(), { module });
   assert.equal(module.exports.name, "TektonLLMClient");
+  assert.equal(module.exports.TektonLLMClient, module.exports);
 
   let defined;
   const define = Object.assign((_names, factory) => (defined = factory()), { amd: {} });
-  runInNewContext(built, { define });
+  runInNewContext(script(), { define });
   assert.equal(defined.name, "TektonLLMClient");
 });
 
-test("the script stays under 8 kB on the way", () => {
-  assert.ok(gzipSync(built).length < 8_000);
+test("no two modules call different things by one name, which joining them would mix up", () => {
+  const names = [...element().matchAll(/^(?:const|class|function|async function\*?) +(\w+)/gm)].map(([, name]) => name);
+  assert.deepEqual(names.filter((name, at) => names.indexOf(name) !== at), []);
 });
 
-test("the script that the gateway serves is the newest: npm run build", () => {
-  const served = new URL("../../gateway/rhetor/http/console/tekton-llm-client.js", import.meta.url);
-  assert.equal(readFileSync(served, "utf8"), built);
+test("the client stays under 8 kB on the way, the element with the client in it under 12", async (t) => {
+  const sizes = { client: await sizeOf(script()), module: await sizeOf(module()), element: await sizeOf(element()) };
+  t.diagnostic(JSON.stringify(sizes));
+  assert.ok(sizes.client < 8_000 && sizes.module < 8_000);
+  assert.ok(sizes.element < 12_000);
 });
+
+for (const [path, text] of Object.entries(FILES)) {
+  test(`what the gateway serves is the newest: ${path.split("/").at(-1)} (npm run build)`, () => {
+    assert.equal(readFileSync(new URL(path, new URL("../", import.meta.url)), "utf8"), text());
+  });
+}

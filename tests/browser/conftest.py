@@ -19,7 +19,8 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--no-first-run",
 ]
-REFUSED = "Failed to load resource"  # how Chromium notes a reply that is an error; pages handle those
+# How Chromium notes an error reply, and a WebSocket that was not let in; pages handle those.
+REFUSED = ("Failed to load resource", "WebSocket connection to")
 
 
 @pytest.fixture
