@@ -17,6 +17,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from reference import regions
+
 from rhetor.config import json_schema
 from rhetor.core.errors import MEANING
 from rhetor.http.openapi import summary
@@ -55,9 +57,13 @@ ASKED = {
 """What follows a failed attempt, in a few words."""
 DOORS = {
     "openai": "OpenAI",
+    "responses": "OpenAI Responses",
     "anthropic": "Anthropic",
+    "ollama": "Ollama",
     "models": "Models, in the shape that the caller's headers imply",
     "tekton": "Tekton",
+    "contexts": "Contexts",
+    "rhetor": "Older dialects",
     "generations": "Recorded generations",
     "ops": "Operations",
 }
@@ -147,6 +153,7 @@ REGIONS: Mapping[str, Callable[[], str]] = {
     "endpoints": endpoints,
     "metrics": metrics,
     "codes": codes,
+    **regions(),
 }
 
 

@@ -16,7 +16,7 @@ FLOORS = (
     {"providers", "policy", "services"},
     {"pipeline", "sessions", "plugins"},
     {"http", "testing"},
-    {"config", "assembly", "checks", "app", "cli", "__main__"},
+    {"config", "assembly", "checks", "app", "cli", "migrate", "__main__"},
 )
 FLOOR_OF = {room: n for n, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -31,6 +31,7 @@ AT_HOME = {
     "pydantic": {"config", "providers", "plugins", "http"},
     "yaml": {"config", "plugins"},
     "genai_prices": {"providers"},
+    "libcst": {"migrate"},
     "uvloop": {"cli", "app"},
 }
 APP_ROOM = {"app": {"aiohttp"}}
@@ -118,8 +119,9 @@ def test_doors_do_not_know_each_other() -> None:
         assert not known & (doors - {door}), f"{door} imports {known & doors}"
 
 
-BORROWED = {"tekton": {"openai"}}
-"""Tools, parts of messages and formats of replies are written in OpenAI's shape there."""
+BORROWED = {"tekton": {"openai"}, "rhetor": {"tekton"}}
+"""Tools, parts of messages and formats of replies are written in OpenAI's shape there; the older dialects are
+Tekton's in other words."""
 
 
 def test_wires_do_not_know_each_other() -> None:

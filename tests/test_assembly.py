@@ -183,7 +183,7 @@ def test_a_row_of_ones_own_needs_a_language_and_an_address() -> None:
 
 @pytest.mark.parametrize("wire", ["klingon", "tekton"])
 def test_a_language_that_no_provider_speaks_is_a_problem(wire: str) -> None:
-    expected = f"no such language; there are anthropic, ollama, openai (is {wire!r})"
+    expected = f"no such language; there are anthropic, ollama, openai, responses (is {wire!r})"
     assert wrong(providers={"lab": {**LAB, "wire": wire}}) == [f"providers.lab.wire: {expected}"]
     assert wrong(providers={"openai": {"wire": wire}}) == [f"providers.openai.wire: {expected}"]
 
@@ -198,6 +198,23 @@ def test_with_a_key_it_needs_it() -> None:
     assert members({"K": "k"}, providers={"lab": {**LAB, "key": "env:K"}})["lab"].secrets == ("k",)
     off = members(providers={"lab": {**LAB, "auth": {"header": "x-lab"}}})["lab"].off
     assert off == "no key for 'lab': set providers.lab.key, or remove the provider"
+
+
+def test_a_provider_may_speak_several_languages() -> None:
+    row = members(providers={"lab": {**LAB, "also": ["responses"]}})["lab"].row
+    assert (row.wire, row.also) == ("openai", ("responses",))
+    assert members(providers={"lab": LAB})["lab"].row.also == (), "what the vendor speaks others need not"
+    assert members({"OPENAI_API_KEY": "k"}, providers={"openai": {"also": []}})["openai"].row.also == ()
+
+
+def test_a_language_that_nobody_speaks_beside_another_is_a_problem() -> None:
+    (problem,) = wrong(providers={"lab": {**LAB, "also": ["klingon"]}})
+    assert problem.startswith("providers.lab.also: no such language")
+
+
+def test_who_speaks_responses_only_is_addressed_like_openai() -> None:
+    row = members(providers={"lab": {**LAB, "wire": "responses"}})["lab"].row
+    assert (row.wire, row.also, row.auth.header) == ("responses", (), "authorization")
 
 
 @pytest.mark.parametrize("wire", ["openai", "anthropic", "ollama"])
@@ -236,7 +253,7 @@ def test_every_problem_of_every_provider_is_said_at_once(tmp_path: Path) -> None
         "server.port: must be a whole number (is 'eight')",
         "providers.lab.base_url: must be an address such as https://host/v1 (is 'no address')",
         "providers.bare: must hold settings, each as `name: value`",
-        "providers.odd.wire: no such language; there are anthropic, ollama, openai (is 'klingon')",
+        "providers.odd.wire: no such language; there are anthropic, ollama, openai, responses (is 'klingon')",
         "routes.two.targets[0]: no provider 'nobody'; add it to providers (is 'nobody/x')",
         "routes.two.targets[1]: 'small' lists only a; add the model there (is 'small/b')",
         "routes.two.targets[3]: 'groq' is switched off; enable it, or remove the target (is 'groq/x')",

@@ -3,8 +3,9 @@
 In a page, blocks of `yaml` load as a configuration; blocks of `sh`, `python` and
 `js` run against a gateway with nothing but the offline provider, or with the
 last `yaml` block that `<!-- run with this -->` stands before. What they print
-must contain the text of the comments that they end with. Other blocks
-(`console`, `html`, …) are only read.
+must contain the text of the comments that they end with. All find the gateway
+in `RHETOR_URL`, and Python's in the variables of the vendors' SDKs, too.
+Other blocks (`console`, `html`, signatures in `py`, …) are only read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +36,25 @@ PAGES = sorted(
         ROOT,
         ROOT / "docs",
         ROOT / "docs" / "decisions",
+        ROOT / "docs" / "examples",
         ROOT / "client",
         ROOT / "js-client",
         ROOT / "deploy",
     )
     for path in folder.glob("*.md")
 )
-EXAMPLES = [ROOT / "deploy" / "rhetor.yaml"]
+EXAMPLES = [ROOT / "deploy" / "rhetor.yaml", ROOT / "docs" / "examples" / "rhetor.yaml"]
 FENCE = re.compile(
     r"(?P<with><!-- run with this -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 ADDRESS = "http://localhost:8003"
 PATIENCE_S = 30.0
+CLIENT = "tekton_llm_client"
+CLIENT_PACKAGES = [
+    CLIENT,
+    *(f"{CLIENT}.{room}" for room in ("config", "prompt_templates", "response_handlers", "utils")),
+]
 
 RUNNER = """
 import ast, asyncio, inspect, sys
@@ -135,19 +143,14 @@ async def test_examples_of_commands_run(block: Block, make_gateway: MakeGateway,
 @pytest.mark.parametrize("block", of("python"), ids=str)
 async def test_examples_in_python_run(block: Block, make_gateway: MakeGateway, tmp_path: Path) -> None:
     url = await serve(block, make_gateway)
-    await run(block, sys.executable, "-c", RUNNER, block.text.replace(ADDRESS, url), url=url, cwd=tmp_path)
+    script = block.text.replace(ADDRESS, url)
+    await run(block, sys.executable, "-c", RUNNER, script, url=url, cwd=tmp_path, environ=sdks(url))
 
 
 @pytest.mark.skipif(not installed("node"), reason="Node is needed")
 @pytest.mark.parametrize("block", of("js"), ids=str)
 async def test_examples_in_javascript_run(block: Block, make_gateway: MakeGateway, tmp_path: Path) -> None:
-    url = await serve(block, make_gateway)
-    packages = tmp_path / "here" / "node_modules"
-    packages.mkdir()
-    (packages / "tekton-llm-client").symlink_to(ROOT / "js-client")
-    script = packages.parent / "example.mjs"
-    script.write_text(block.text.replace(ADDRESS, url))
-    await run(block, "node", str(script), url=url, cwd=packages.parent)
+    await run_in_node(block, await serve(block, make_gateway), tmp_path / "here")
 
 
 async def serve(block: Block, make_gateway: MakeGateway) -> str:
@@ -162,11 +165,39 @@ async def serve(block: Block, make_gateway: MakeGateway) -> str:
     return gateway.url
 
 
-async def run(block: Block, *command: str, url: str, cwd: Path) -> None:
-    environ = {"RHETOR_URL": url, "OLLAMA_HOST": "127.0.0.1:9", "PATH": "/usr/local/bin:/usr/bin:/bin"}
+async def run_in_node(block: Block, url: str, here: Path) -> None:
+    """With the JavaScript client as an installed package."""
+    packages = here / "node_modules"
+    packages.mkdir()
+    (packages / "tekton-llm-client").symlink_to(ROOT / "js-client")
+    script = here / "example.mjs"
+    script.write_text(block.text.replace(ADDRESS, url))
+    await run(block, "node", str(script), url=url, cwd=here)
+
+
+def sdks(url: str) -> dict[str, str]:
+    """What sends the vendors' SDKs to the gateway, without a change in the code."""
+    return {
+        "ANTHROPIC_API_KEY": "unused",
+        "ANTHROPIC_BASE_URL": url,
+        "OPENAI_API_KEY": "unused",
+        "OPENAI_BASE_URL": f"{url}/v1",
+    }
+
+
+async def run(
+    block: Block, *command: str, url: str, cwd: Path, environ: Mapping[str, str] | None = None
+) -> str:
+    """What it complained of; it must have ended well, and have printed what it says it prints."""
+    variables = {"RHETOR_URL": url, "OLLAMA_HOST": "127.0.0.1:9", "PATH": "/usr/local/bin:/usr/bin:/bin"}
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, env=environ, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        *command,
+        cwd=cwd,
+        env={**variables, **(environ or {})},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
     )
     async with asyncio.timeout(PATIENCE_S):
         out, err = await process.communicate()
@@ -175,6 +206,7 @@ async def run(block: Block, *command: str, url: str, cwd: Path) -> None:
     assert printed, f"{block} prints nothing"
     for text in block.expected:
         assert text in printed, f"{block} does not print {text!r}, but {printed!r}"
+    return err.decode()
 
 
 def test_commands_that_are_shown_exist(capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,6 +232,22 @@ async def test_generated_parts_are_current() -> None:
     )
     _, err = await process.communicate()
     assert process.returncode == 0, err.decode()
+
+
+@pytest.mark.parametrize("package", CLIENT_PACKAGES)
+def test_the_reference_names_whatever_the_python_client_exports(package: str) -> None:
+    page = (ROOT / "docs" / "client-python.md").read_text("utf-8")
+    exported = import_module(package).__all__
+    assert exported
+    assert [name for name in exported if f"`{name}`" not in page] == []
+
+
+def test_the_reference_names_whatever_the_javascript_client_exports() -> None:
+    page = (ROOT / "docs" / "client-javascript.md").read_text("utf-8")
+    index = (ROOT / "js-client" / "src" / "index.js").read_text("utf-8")
+    exported = re.findall(r"(?:export {|typedef {.*}) (\w+)", index)
+    assert "TektonLLMClient" in exported
+    assert [name for name in exported if f"`{name}`" not in page] == []
 
 
 # The schema that editors use.

@@ -21,6 +21,7 @@ DECLARATIONS: Mapping[str, str] = {
     "core/record.py": "data without behaviour",
     "http/house.py": "what doors are handed, without behaviour",
     "http/served.py": "the shape of one line of the table of what is served",
+    "migrate/values.py": "data without behaviour",
     "store/base.py": "a protocol; test_memory holds every store to it",
 }
 """Modules that promise nothing that could be broken, or whose promise is kept by others."""
@@ -29,6 +30,16 @@ ELSEWHERE: Mapping[str, str] = {
     "__main__.py": "conftest.py",  # gateway_process starts `python -m rhetor`
     "cli/remote.py": "cli/test_models.py",
     "cli/setting.py": "cli/test_check.py",
+    "migrate/book.py": "migrate/test_names.py",
+    "migrate/document.py": "migrate/test_table.py",
+    "migrate/finding.py": "migrate/test_source.py",
+    "migrate/imports.py": "migrate/test_point.py",
+    "migrate/packages.py": "migrate/test_vendors.py",
+    "migrate/page.py": "migrate/test_table.py",
+    "migrate/patch.py": "migrate/test_write.py",
+    "migrate/phrases.py": "migrate/test_python.py",
+    "migrate/reading.py": "migrate/test_scan.py",
+    "migrate/script_names.py": "migrate/test_script.py",
     "providers/spec.py": "providers/test_builtin.py",
 }
 """Modules that are tested from further away, and where."""

@@ -88,7 +88,8 @@ def test_client_wheel_is_exactly_its_package(client_wheel: Path) -> None:
 
 
 def test_client_needs_little(client_wheel: Path) -> None:
-    needs = Parser().parsestr(metadata(client_wheel, "METADATA")).get_all("Requires-Dist", [])
+    named = Parser().parsestr(metadata(client_wheel, "METADATA")).get_all("Requires-Dist", [])
+    needs = [need for need in named if "extra ==" not in need]
     assert {re.split(r"[^a-z-]", need)[0] for need in needs} <= CLIENT_MAY_NEED
 
 
@@ -111,13 +112,19 @@ def test_npm_package_is_exactly_its_files() -> None:
     command = ["npm", "pack", "--dry-run", "--json", "--loglevel=error"]
     run = subprocess.run(command, cwd=JS_CLIENT, check=True, capture_output=True, timeout=120)
     (package,) = json.loads(run.stdout[run.stdout.index(b"[\n") :])  # the build scripts print before it
+    modules = {path.stem for path in (JS_CLIENT / "src").glob("*.js")}
     assert {file["path"] for file in package["files"]} == {
         "LICENSE",
         "README.md",
         "package.json",
-        "dist/tekton-llm-client.js",
-        *(f"dist/types/{module}.d.ts" for module in ("client", "errors", "index", "protocol")),
-        *(f"src/{module}.js" for module in ("client", "errors", "index", "protocol")),
+        *(
+            f"dist/{script}{kind}"
+            for script in ("tekton-llm-client", "rhetor-chat")
+            for kind in (".js", ".min.js")
+        ),
+        *(f"dist/cjs/{name}" for name in ("package.json", "index.js", "athena.js")),
+        *(f"dist/{kind}/{module}.d.ts" for kind in ("cjs", "types") for module in modules),
+        *(f"src/{module}.js" for module in modules),
     }
 
 

@@ -110,6 +110,7 @@ class App:
             keepalive_s=server.keepalive_s,
             header_timeout_s=server.header_timeout_s,
             idle_timeout_s=server.idle_timeout_s,
+            soft_errors=frozenset(server.soft_errors),
             reload=self.reload,
             began_s=self._clock.monotonic_s(),
         )
@@ -198,6 +199,7 @@ class App:
         self.house.keepalive_s = config.server.keepalive_s
         self.house.header_timeout_s = config.server.header_timeout_s
         self.house.idle_timeout_s = config.server.idle_timeout_s
+        self.house.soft_errors = frozenset(config.server.soft_errors)
         self.house.recordings.limit(config.server.detached_each_mb, config.server.detached_mb)
         self._swap(snapshot)
         earlier, self._earlier = self._earlier, []

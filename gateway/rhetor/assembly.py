@@ -171,9 +171,11 @@ def _row(
 ) -> ProviderRow | None:
     """The built-in row with the file's changes, or the file's own; None and a problem when there is none."""
     upstreams = sorted(name for name, wire in WIRES.items() if wire.upstream)
-    if setting.wire is not None and setting.wire not in upstreams:
+    named = {"wire": [setting.wire] if setting.wire is not None else [], "also": setting.also or ()}
+    unknown = [(key, name) for key, names in named.items() for name in names if name not in upstreams]
+    if unknown:
         message = f"no such language; there are {', '.join(upstreams)}"
-        problems.append(Problem(f"providers.{id}.wire", message, repr(setting.wire)))
+        problems += [Problem(f"providers.{id}.{key}", message, repr(name)) for key, name in unknown]
         return None
     if (builtin := known.get(id)) is not None:
         try:
@@ -184,7 +186,8 @@ def _row(
         return _changed(builtin.model_copy(update={"base_url": there}), setting)
     if setting.wire is not None and setting.base_url is not None:
         keyed = setting.key is not None or setting.auth is not None
-        return _changed(_own(id, known[setting.wire], setting.base_url, keyed), setting)
+        vendor = next(row for row in known.values() if setting.wire in (row.wire, *row.also))
+        return _changed(_own(id, vendor, setting.base_url, keyed), setting)
     missing = [name for name in ("wire", "base_url") if getattr(setting, name) is None]
     needed = "is required, since no built-in provider is called so"
     problems += [Problem(f"providers.{id}.{name}", needed) for name in missing]
@@ -210,6 +213,7 @@ def _own(id: str, vendor: ProviderRow, base_url: str, keyed: bool) -> ProviderRo
 
 REPLACED = (
     "wire",
+    "also",
     "base_url",
     "name",
     "default_model",
@@ -247,7 +251,8 @@ def _member(
     if off is None and setting is None and not secrets and not probed:
         off = f"{row.id!r} is not switched on: add `{row.id}: {{}}` to providers"
     setting = setting or ProviderConfig()
-    provider = Provider(row, WIRES[row.wire], make_transport(row, setting), *(secrets or (None,)))
+    also = [WIRES[name] for name in row.also]
+    provider = Provider(row, WIRES[row.wire], make_transport(row, setting), *(secrets or (None,)), also=also)
     return Member(row, provider, secrets, off, setting.models, probed, setting.tags, setting.max_connections)
 
 

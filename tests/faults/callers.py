@@ -163,6 +163,40 @@ async def _openai_stream(callers: Callers, url: str, model: str, heard: Heard) -
         heard.wrong.append("the stream stops without [DONE], and the SDK takes it for whole")
 
 
+async def _responses_whole(callers: Callers, url: str, model: str, heard: Heard) -> None:
+    raw = await callers.openai(url).responses.with_raw_response.create(
+        model=model, input=ASK, max_output_tokens=MAX_TOKENS
+    )
+    _told(heard, raw.headers)
+    _responses_reply(heard, raw.parse())
+
+
+async def _responses_stream(callers: Callers, url: str, model: str, heard: Heard) -> None:
+    stream = await callers.openai(url).responses.create(
+        model=model, input=ASK, max_output_tokens=MAX_TOKENS, stream=True
+    )
+    _told(heard, stream.response.headers)
+    ended = False
+    async for event in stream:
+        if event.type == "response.output_text.delta":
+            heard.text += event.delta
+        elif event.type in ("response.completed", "response.incomplete"):
+            ended, pieces = True, heard.text
+            _responses_reply(heard, event.response)
+            if heard.text != pieces:
+                heard.wrong.append("the whole says something else than its pieces")
+    if not ended:
+        heard.wrong.append("the stream stops without response.completed, and the SDK takes it for whole")
+
+
+def _responses_reply(heard: Heard, reply: Any) -> None:
+    heard.text = reply.output_text
+    for item in reply.output:
+        if item.type == "function_call":
+            _tool(heard, item.name, item.arguments)
+    heard.usage = reply.usage.input_tokens, reply.usage.output_tokens
+
+
 async def _anthropic_whole(callers: Callers, url: str, model: str, heard: Heard) -> None:
     raw = await callers.anthropic(url).messages.with_raw_response.create(
         model=model, messages=ASK, max_tokens=MAX_TOKENS
@@ -272,6 +306,8 @@ def _tekton_refused(heard: Heard, status: int | None, said: Any) -> None:
 ASKS: Mapping[tuple[str, bool], Ask] = {
     ("openai", False): _openai_whole,
     ("openai", True): _openai_stream,
+    ("responses", False): _responses_whole,
+    ("responses", True): _responses_stream,
     ("anthropic", False): _anthropic_whole,
     ("anthropic", True): _anthropic_stream,
     ("tekton", False): _tekton_whole,

@@ -143,6 +143,8 @@ def columns() -> tuple[Column, ...]:
     return (
         Column("openai", False),
         Column("openai", True),
+        Column("responses", False),
+        Column("responses", True),
         Column("anthropic", False, "anthropic", "anthropic"),
         Column("anthropic", True, "anthropic", "anthropic"),
         *own,

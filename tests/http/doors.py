@@ -57,6 +57,11 @@ def tekton_wrong(body: Any) -> Wrong:
     return Wrong(_text(body["error"]), _text(body["code"]), body.get("param"))
 
 
+def ollama_wrong(body: Any) -> Wrong:
+    """A sentence. Where older callers share the path, there may be more beside it."""
+    return Wrong(_text(body["error"]), "", None)
+
+
 def _text(value: Any) -> str:
     assert isinstance(value, str)
     assert value
@@ -82,6 +87,7 @@ class Door:
 
 OPENAI_CHAT = Door("openai chat", "/v1/chat/completions", {"messages": HELLO}, openai_wrong)
 OPENAI_EMBEDDINGS = Door("openai embeddings", "/v1/embeddings", {"input": "hello"}, openai_wrong)
+OPENAI_RESPONSES = Door("openai responses", "/v1/responses", {"input": "hello"}, openai_wrong)
 ANTHROPIC_MESSAGES = Door(
     "anthropic messages", "/v1/messages", {"messages": HELLO, "max_tokens": 50}, anthropic_wrong, "ant/m"
 )
@@ -90,13 +96,20 @@ ANTHROPIC_COUNT = Door(
 )
 TEKTON_CHAT = Door("tekton chat", "/api/v1/chat", {"messages": HELLO}, tekton_wrong)
 TEKTON_STREAM = Door("tekton stream", "/api/v1/chat/stream", {"messages": HELLO}, tekton_wrong)
+OLLAMA_CHAT = Door("ollama chat", "/api/chat", {"messages": HELLO, "stream": False}, ollama_wrong)
+OLLAMA_PROMPT = Door("ollama generate", "/api/generate", {"prompt": "hello", "stream": False}, ollama_wrong)
+OLLAMA_EMBED = Door("ollama embed", "/api/embed", {"input": "hello"}, ollama_wrong)
 DOORS = (
     OPENAI_CHAT,
     OPENAI_EMBEDDINGS,
+    OPENAI_RESPONSES,
     ANTHROPIC_MESSAGES,
     ANTHROPIC_COUNT,
     TEKTON_CHAT,
     TEKTON_STREAM,
+    OLLAMA_CHAT,
+    OLLAMA_PROMPT,
+    OLLAMA_EMBED,
 )
 EACH_DOOR = pytest.mark.parametrize("door", DOORS, ids=str)
 

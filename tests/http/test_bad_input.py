@@ -18,8 +18,12 @@ from tests.http.doors import (
     ANTHROPIC_MESSAGES,
     EACH_DOOR,
     HELLO,
+    OLLAMA_CHAT,
+    OLLAMA_EMBED,
+    OLLAMA_PROMPT,
     OPENAI_CHAT,
     OPENAI_EMBEDDINGS,
+    OPENAI_RESPONSES,
     TEKTON_CHAT,
     TEKTON_STREAM,
     Door,
@@ -114,6 +118,24 @@ WRONG_FIELDS: dict[Door, list[tuple[str, dict[str, Any]]]] = {
         ("dimensions", {"dimensions": 0}),
         ("encoding_format", {"encoding_format": "hex"}),
     ],
+    OPENAI_RESPONSES: [
+        ("model", {"model": None}),
+        ("stream", {"stream": "yes"}),
+        ("input", {"input": None}),
+        ("input", {"input": 7}),
+        ("input[0]", {"input": ["hello"]}),
+        ("input[0].content[0].text", {"input": [{"role": "user", "content": [{"type": "input_text"}]}]}),
+        ("instructions", {"instructions": 7}),
+        ("tools[0].name", {"tools": [{"type": "function"}]}),
+        ("text.format.type", {"text": {"format": {}}}),
+        ("metadata", {"metadata": 7}),
+        ("store", {"store": "yes"}),
+        ("previous_response_id", {"previous_response_id": 7}),
+        ("conversation.id", {"conversation": {}}),
+        ("background", {"background": True}),
+        ("include[0]", {"include": [7]}),
+        ("fallbacks[0]", {"fallbacks": [7]}),
+    ],
     ANTHROPIC_MESSAGES: [
         *WRONG_MESSAGES,
         ("model", {"model": None}),
@@ -155,13 +177,33 @@ WRONG_FIELDS: dict[Door, list[tuple[str, dict[str, Any]]]] = {
         ]
     ),
     TEKTON_STREAM: tekton,
+    OLLAMA_CHAT: [
+        ("model", {"model": 7}),
+        ("messages[0]", {"messages": ["hi"]}),
+        ("messages[0].role", {"messages": [{"role": "robot"}]}),
+        ("messages[0].images", {"messages": [{"role": "user", "images": "AAAA"}]}),
+        ("messages[0]", {"messages": [{"role": "tool", "content": "sunny"}]}),
+        ("options.temperature", {"options": {"temperature": "hot"}}),
+        ("format", {"format": "xml"}),
+        ("think", {"think": "hard"}),
+        ("tools[0].function", {"tools": [{}]}),
+    ],
+    OLLAMA_PROMPT: [("prompt", {"prompt": ["hi"]}), ("system", {"system": 7}), ("stream", {"stream": "no"})],
+    OLLAMA_EMBED: [
+        ("input", {"input": 7}),
+        ("input[0]", {"input": [[7]]}),
+        ("dimensions", {"dimensions": 0}),
+    ],
 }
+
+
+OLLAMA = (OLLAMA_CHAT, OLLAMA_PROMPT, OLLAMA_EMBED)
 
 
 @EACH_DOOR
 async def test_a_field_of_the_wrong_type(gateway: Gateway, upstream: Upstream, door: Door) -> None:
     """The path of the field at fault is told, and nobody is asked."""
-    told = None if door in (ANTHROPIC_MESSAGES, ANTHROPIC_COUNT) else str
+    told = None if door in (ANTHROPIC_MESSAGES, ANTHROPIC_COUNT, *OLLAMA) else str
     for path, changes in WRONG_FIELDS[door]:
         wrong = refused(await knock(gateway, door, orjson.dumps(door.body(**changes))), door, 400)
         assert wrong.message.startswith(path), changes

@@ -42,12 +42,14 @@ STREAMED = {
     "openai": over_http("/v1/chat/completions", messages=HELLO, stream=True),
     "anthropic": over_http("/v1/messages", messages=HELLO, stream=True, max_tokens=50),
     "tekton": over_http("/api/v1/chat/stream", messages=HELLO),
+    "ollama": over_http("/api/chat", messages=HELLO),
     "websocket": over_websocket("CHAT_STREAM"),
 }
 WHOLE = {
     "openai": over_http("/v1/chat/completions", messages=HELLO),
     "anthropic": over_http("/v1/messages", messages=HELLO, max_tokens=50),
     "tekton": over_http("/api/v1/chat", messages=HELLO),
+    "ollama": over_http("/api/generate", prompt="hello", stream=False),
     "websocket": over_websocket("CHAT"),
     "embeddings": over_http("/v1/embeddings", input="hello"),
 }

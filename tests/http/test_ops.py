@@ -306,6 +306,8 @@ async def test_a_route_to_nobody_is_told_at_the_start(
         ("/console/console.js", "text/javascript"),
         ("/console/console.css", "text/css"),
         ("/static/js/tekton-llm-client.js", "text/javascript"),
+        ("/static/js/tekton-llm-client.mjs", "text/javascript"),
+        ("/static/js/rhetor-chat.js", "text/javascript"),
     ],
 )
 async def test_the_page_and_what_it_is_made_of(gateway: Gateway, path: str, kind: str) -> None:

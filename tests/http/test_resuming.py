@@ -9,9 +9,9 @@ import pytest
 
 from rhetor.core.content import Part, Thinking, ToolUse
 from rhetor.testing import Gate, Upstream, cuts, hangs, says
-from tests.conftest import Gateway
-from tests.http.doors import ANTHROPIC_MESSAGES, OPENAI_CHAT, TEKTON_STREAM, Door
-from tests.http.following import DETACHED, asked, following, frames, generation_of, id_of, told
+from tests.conftest import Gateway, MakeGateway, settings
+from tests.http.doors import ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_EMBEDDINGS, TEKTON_STREAM, Door
+from tests.http.following import DETACHED, asked, following, frames, generation_of, id_of, told, until
 from tests.http.old_clients import OldSocket, ask
 
 WORDS = " ".join(f"w{n}" for n in range(60))
@@ -215,6 +215,40 @@ async def test_what_was_asked_over_http_is_resumed_over_websocket(gateway: Gatew
         assert (refused["code"], refused["request_id"]) == ("not_found", "r4")
 
 
+async def test_what_is_no_chat_is_not_resumed_over_websocket(gateway: Gateway) -> None:
+    """Rather than told as an answer without a word."""
+    async with asked(gateway, OPENAI_EMBEDDINGS, DETACHED) as reply:
+        id = generation_of(reply)
+    async with OldSocket(gateway.url) as socket:
+        socket.say(resume(id))
+        refused = await socket.hear()
+    assert (refused["type"], refused["code"]) == ("ERROR", "unsupported")
+    assert f"/v1/generations/{id}/events" in refused["error"]
+
+
+async def test_who_resumes_needs_room_as_everybody_does(
+    make_gateway: MakeGateway, upstream: Upstream
+) -> None:
+    gateway = await make_gateway(settings(upstream, server={"max_requests": 2}))
+    gate = Gate()
+    upstream.next(hangs(gate, after=1))
+    async with OldSocket(gateway.url) as socket:
+        socket.say(ask("STREAM", "r1", detach_s=60))
+        id = (await socket.hear())["generation_id"]
+        socket.say(resume(id, request_id="r2"))
+        assert (await socket.hear())["request_id"] == "r2"
+        assert len(gateway.app.house.requests) == 2
+        socket.say(resume(id, request_id="r3"))
+        refused = await socket.hear()
+        assert (refused["request_id"], refused["code"]) == ("r3", "pool_full")
+        gate.open()
+        for _ in range(4):  # " world" and the end, for each of the two
+            await socket.hear()
+        await until(lambda: not gateway.app.house.requests)
+        socket.say(resume(id, request_id="r3"))
+        assert (await socket.hear())["chunk"] == "hello"
+
+
 async def test_cancel_ends_a_detached_generation(gateway: Gateway, upstream: Upstream) -> None:
     """A dropped socket does not; CANCEL does, also from another socket that resumed it."""
     upstream.next(hangs(after=1))
@@ -230,3 +264,25 @@ async def test_cancel_ends_a_detached_generation(gateway: Gateway, upstream: Ups
         socket.say({"type": "CANCEL", "request_id": "r2"})
         await seen.aborted()
     assert recording.state == "cancelled"
+
+
+async def test_who_leaves_before_the_id_was_told_is_not_waited_for(
+    gateway: Gateway, upstream: Upstream
+) -> None:
+    upstream.next(hangs())
+    async with OldSocket(gateway.url) as socket:
+        socket.say(ask("STREAM", "r1", resume_s=60))
+        await (await upstream.request()).hanging()
+    await upstream.requests[0].aborted()
+
+
+async def test_without_room_a_reply_is_not_recorded_rather_than_refused(
+    make_gateway: MakeGateway, upstream: Upstream
+) -> None:
+    gateway = await make_gateway(settings(upstream))
+    gateway.app.house.recordings.limit(0, 0)
+    async with asked(gateway, OPENAI_CHAT, {"x-rhetor-resume": "30"}, stream=True) as reply:
+        assert reply.status == 200
+        assert b"\nid:" not in await reply.content.read()
+    async with asked(gateway, OPENAI_CHAT, DETACHED, stream=True) as reply:
+        assert reply.status == 503

@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from rhetor import tasks
 from rhetor.http import socket as door
 from rhetor.testing import Gate, Seen, Upstream, cuts, error_in_200, fails, hangs, raw_frames, says, slow
+from rhetor.wire.tekton import socket as voices
 from tests.conftest import Gateway, MakeGateway, settings
 from tests.http.doors import tekton_wrong
 from tests.http.old_clients import CLOSE, PING, PONG, SOCKET_FRAMES, OldSocket, ask
@@ -349,11 +350,11 @@ async def test_a_failure_of_our_own_is_told(
 ) -> None:
     """Nobody waits for ever because of a mistake of ours."""
 
-    class Broken(door.Responder):
+    class Broken(voices.Responder):
         def frames(self, events: Any) -> list[str]:
             raise ZeroDivisionError("the secret of the house")
 
-    monkeypatch.setattr(door, "Responder", Broken)
+    monkeypatch.setattr(voices, "Responder", Broken)
     async with OldSocket(gateway.url) as socket:
         socket.say(ask("GENERATE", "r1"))
         frame = await socket.hear()
@@ -428,6 +429,10 @@ async def test_a_token_that_was_taken_back(
             assert refused["code"] == "unauthenticated"
         ann.say({"type": "RESUME", "request_id": "r3", "generation_id": "gen_1"})
         assert (await ann.hear())["code"] == "unauthenticated"
+        ann.say(SOCKET_FRAMES[0])
+        assert (await ann.hear())["code"] == "unauthenticated"
+        ann.say({"type": "PING"})
+        assert await ann.hear() == {"type": "PONG"}
         bob.say(ask("STREAM", "r1"))
         assert text(await until_done(bob)) == "hello world"
     assert len(upstream.requests) == 2

@@ -1,9 +1,10 @@
-/** Vercel's AI SDK, once at the OpenAI door and once at the Anthropic door. */
+/** Vercel's AI SDK, at the doors of OpenAI, both of them, and of Anthropic. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { createAnthropic } from "@ai-sdk/anthropic";
+import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, stepCountIs, streamText, tool } from "ai";
 import { z } from "zod";
@@ -14,6 +15,7 @@ const baseURL = `${GATEWAY_URL}/v1`;
 const doors = {
   "@ai-sdk/openai-compatible": createOpenAICompatible({ name: "gateway", baseURL, apiKey: "any", includeUsage: true }),
   "@ai-sdk/anthropic": createAnthropic({ baseURL, apiKey: "any" }),
+  "@ai-sdk/openai": createOpenAI({ baseURL, apiKey: "any" }), // its models speak Responses
 };
 const prompt = "Hello";
 const once = { maxRetries: 0 };

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rhetor.testing import Seen, Step, Upstream, calls, fails, says
-from tests.conftest import Gateway
+from tests.conftest import Gateway, MakeGateway, settings
 
 HERE = Path(__file__).parent
 PATIENCE_S = 60.0  # Node alone takes a second to start, more on a busy machine
@@ -39,8 +39,15 @@ def script(seen: Seen) -> Step:
     return fails(404, f"there is no model {seen.model}")
 
 
-@pytest.mark.parametrize("provider", ["oai", "ant"])
-@pytest.mark.parametrize("conversation", ["openai", "anthropic", "ai-sdk"])
+@pytest.fixture
+async def gateway(make_gateway: MakeGateway, upstream: Upstream) -> Gateway:
+    """The upstream as `oai` and `ant`, and as `res`, which speaks OpenAI Responses only."""
+    responses = {"wire": "responses", "base_url": f"{upstream.base_url}/v1"}
+    return await make_gateway(settings(upstream, providers={"res": responses}))
+
+
+@pytest.mark.parametrize("provider", ["oai", "ant", "res"])
+@pytest.mark.parametrize("conversation", ["openai", "responses", "anthropic", "ai-sdk", "ollama"])
 async def test_sdk(gateway: Gateway, upstream: Upstream, conversation: str, provider: str) -> None:
     upstream.always(script)
     environ = {"PATH": os.environ["PATH"], "GATEWAY_URL": gateway.url, "GATEWAY_PROVIDER": provider}

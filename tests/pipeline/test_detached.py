@@ -77,6 +77,7 @@ async def test_it_waits_for_a_caller_who_was_cut_off(house: House, recordings: R
     house["a"].next(says("one two").but(hangs(gate, after=1)))
     async with begun(recordings, 0, resume_s=60) as follower:
         recording = follower.recording
+        recording.named = True
     assert recording.timer is not None
     async with recordings.follow(recording, chat()) as again:
         assert recording.timer is None, "it is not ended under somebody who follows"
@@ -86,10 +87,19 @@ async def test_it_waits_for_a_caller_who_was_cut_off(house: House, recordings: R
     assert (await house.booked()).outcome == "ok"
 
 
+async def test_it_does_not_wait_for_who_was_never_told_its_id(house: House, recordings: Recordings) -> None:
+    house["a"].next(hangs(after=1))
+    async with begun(recordings, 0, resume_s=60):
+        pass
+    await house["a"].requests[0].aborted()
+    assert (await house.booked()).outcome == "cancelled"
+
+
 async def test_it_ends_when_nobody_comes_back(house: House, recordings: Recordings) -> None:
     house["a"].next(hangs(after=1))
     async with begun(recordings, 0, resume_s=0.01) as follower:
         recording = follower.recording
+        recording.named = True
     await house["a"].requests[0].aborted()
     assert (await house.booked()).outcome == "cancelled"
     await until(lambda: not recordings.listed)

@@ -12,26 +12,23 @@ from typing import Any
 import pytest
 
 from rhetor.core.capability import Capability
-from rhetor.core.content import JsonValue, Opaque
+from rhetor.core.content import JsonValue
 from rhetor.core.errors import Code, RhetorError, UpstreamError
 from rhetor.core.events import (
     Event,
     Failed,
     Finished,
     FinishReason,
-    OpaquePart,
     Started,
     TextDelta,
-    ThinkingDelta,
-    ToolUseDelta,
     ToolUseStarted,
     UsageReport,
-    Vector,
     fold,
 )
 from rhetor.core.request import Chat, Embed, Original, Request, Wanted
 from rhetor.core.usage import Usage
-from rhetor.pipeline.recording import BREATH, Recording, Retention, State, weigh
+from rhetor.pipeline.recording import BREATH, Recording, Retention, State
+from rhetor.pipeline.weight import weigh
 from rhetor.tasks import spawn
 from tests.pipeline.house import House, chat
 
@@ -211,32 +208,6 @@ async def test_what_is_kept_is_charged(
     real_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert real_bytes < sum(recording.held_bytes for recording in kept)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda n: TextDelta(f"w{n} "),
-        lambda n: TextDelta("ж" * 200 + str(n)),
-        lambda n: TextDelta(
-            f"w{n}", [{"token": f"w{n}", "logprob": -0.5, "top_logprobs": [{"token": str(n)}]}]
-        ),
-        lambda n: ThinkingDelta("x" * n),
-        lambda n: ToolUseDelta(0, f'{{"a":{n}}}'),
-        lambda n: Vector(n, [n + i / 7 for i in range(100)]),
-        lambda n: OpaquePart(Opaque("anthropic", {"type": "x", "data": [{"n": n, "text": f"t{n}"}] * 3})),
-    ],
-    ids=["word", "letters", "logprobs", "thought", "arguments", "vector", "opaque"],
-)
-def test_what_is_weighed_is_what_is_held(make: Callable[[int], Event]) -> None:
-    """At least what it is, so that the bounds hold, and not so much more that they mean nothing."""
-    gc.collect()
-    tracemalloc.start()
-    held = [[make(n)] for n in range(500)]
-    real_bytes, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    weighed = sum(map(weigh, held))
-    assert real_bytes < weighed < 6 * real_bytes
 
 
 async def test_usage_is_the_latest(house: House) -> None:

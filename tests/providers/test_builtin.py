@@ -20,7 +20,7 @@ from rhetor.wire.ollama import OLLAMA
 from rhetor.wire.openai import OPENAI
 
 ROWS = load_builtin()
-WIRES = {"openai", "anthropic", "ollama"}
+WIRES = {"openai", "responses", "anthropic", "ollama"}
 PROMISED = [
     "openai",
     "anthropic",
@@ -50,7 +50,7 @@ def test_every_promised_provider_has_a_row() -> None:
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_a_row_can_be_called(row) -> None:
     """Its wire exists, its address is one, and paths joined to it have no double or missing segments."""
-    assert row.wire in WIRES
+    assert {row.wire, *row.also} <= WIRES
     url = urlsplit(row.base_url)
     assert url.hostname
     assert url.scheme == "https" or row.local

@@ -11,7 +11,7 @@ from rhetor.core.call import Call
 from rhetor.core.capability import Capability
 from rhetor.core.content import Text
 from rhetor.core.errors import BadRequest, Code, UpstreamError
-from rhetor.core.request import Chat, Message, Request, Role
+from rhetor.core.request import Chat, Embed, Message, Request, Role
 from rhetor.providers.provider import USER_AGENT, Provider, quirks_of
 from rhetor.providers.spec import AuthSpec, ProviderRow, QuirkSpec, Source
 from rhetor.transport.base import Progress, Response
@@ -20,6 +20,7 @@ from rhetor.wire.base import PLAIN, Quirks, Wire
 from rhetor.wire.languages import WIRES
 from rhetor.wire.ollama import OLLAMA
 from rhetor.wire.openai import OPENAI
+from rhetor.wire.openai.responses import RESPONSES
 
 KEY = "sk-canary-0123456789"
 
@@ -47,6 +48,8 @@ def chat(**said: Any) -> Request:
 
 def parsed(wire: Wire, **said: Any) -> Request:
     body = {"model": "fast", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}], **said}
+    if "input" in said:
+        del body["messages"], body["max_tokens"]
     return wire.doors[Capability.CHAT].parse(orjson.dumps(body), {})
 
 
@@ -149,6 +152,64 @@ class TestLanes:
     def test_a_decoder_is_new_for_every_reply(self) -> None:
         prepared = provider().prepare(chat(), "small")
         assert prepared.decoder() is not prepared.decoder()
+
+
+class TestSeveralLanguages:
+    """One address, two languages: a chat in the first one unless the caller speaks the other."""
+
+    def both(self, **row: Any) -> Provider:
+        made = ProviderRow(id="lab", name="The Lab", wire="openai", base_url="https://lab.example/v1", **row)
+        return Provider(made, OPENAI, NoTransport(), KEY, also=[RESPONSES])
+
+    @pytest.mark.parametrize(
+        ("request_", "path", "verbatim"),
+        [
+            (parsed(OPENAI), "chat/completions", True),
+            (parsed(RESPONSES, input="hi"), "responses", True),
+            (parsed(ANTHROPIC), "chat/completions", False),
+            (chat(), "chat/completions", False),
+        ],
+    )
+    def test_callers_are_spoken_to_in_their_own(self, request_: Request, path: str, verbatim: bool) -> None:
+        prepared = self.both().prepare(request_, "small")
+        assert prepared.call.url == f"https://lab.example/v1/{path}"
+        assert prepared.verbatim is verbatim
+
+    def test_what_only_one_of_them_has_a_word_for_is_said_in_that(self) -> None:
+        capabilities = frozenset({Capability.EMBEDDINGS})
+        made = ProviderRow(
+            id="lab",
+            name="Lab",
+            wire="responses",
+            base_url="https://lab.example/v1",
+            capabilities=capabilities,
+        )
+        lab = Provider(made, RESPONSES, NoTransport(), KEY, also=[OPENAI])
+        request = Request(id="", capability=Capability.EMBEDDINGS, model="m", input=Embed(inputs=("hi",)))
+        assert lab.speaks(Capability.EMBEDDINGS)
+        assert lab.prepare(request, "small").call.url == "https://lab.example/v1/embeddings"
+
+    def test_a_refusal_is_read_in_the_language_that_was_asked_in(self) -> None:
+        body = b'{"type": "error", "error": {"type": "overloaded_error", "message": "later"}}'
+        assert self.both().refusal(400, {}, body, ANTHROPIC).code is Code.OVERLOADED
+
+    def test_an_answer_may_be_begun_for_callers_of_another_language(self) -> None:
+        """What the caller sent itself is not what is sent on, so it need not say how it begins."""
+        request = parsed(RESPONSES, input="hi")
+        quirks = QuirkSpec(prefill="plain")
+        assert self.both(quirks=quirks).prefilled(request, "Once", "m") is None
+        begun = provider(quirks=quirks).prefilled(request, "Once", "m")
+        assert begun is not None
+        messages = body_of(provider(quirks=quirks).prepare(begun, "small").call)["messages"]
+        assert messages[-1] == {"role": "assistant", "content": "Once"}
+
+    def test_a_request_that_is_bound_to_its_language_is_prepared_in_no_other(self) -> None:
+        request = parsed(RESPONSES, input="hi", previous_response_id="resp_x")
+        assert self.both().prepare(request, "small").verbatim
+        with pytest.raises(BadRequest, match="Previous response") as caught:
+            provider().prepare(request, "small")
+        assert caught.value.code is Code.UNSUPPORTED
+        assert caught.value is not request.bound, "whoever passes it on may add to it"
 
 
 class TestRefusing:

@@ -30,7 +30,14 @@ STOCK = catalog(
     offer("offline/echo"),
     route("fast", "lab/small", "cloud/big"),
     route("lab/special", "cloud/big"),
-    aliases={"quick": "fast", "gpt": "cloud/big", "q": "quick", "this": "that", "that": "this"},
+    aliases={
+        "quick": "fast",
+        "gpt": "cloud/big",
+        "q": "quick",
+        "this": "that",
+        "that": "this",
+        "cloud/retired": "cloud/big",
+    },
 )
 
 
@@ -46,6 +53,7 @@ def names(catalog: Catalog, name: str, capability: Capability = Capability.CHAT)
         pytest.param("quick", ["lab/small", "cloud/big"], id="an alias of a route"),
         pytest.param("gpt", ["cloud/big"], id="an alias of a model"),
         pytest.param("q", ["lab/small", "cloud/big"], id="an alias of an alias"),
+        pytest.param("cloud/retired", ["cloud/big"], id="an alias for a model that is no more"),
         pytest.param("lab/small", ["lab/small"], id="provider and model"),
         pytest.param("lab/unlisted", ["lab/unlisted"], id="a model that nobody listed"),
         pytest.param("lab/org/model", ["lab/org/model"], id="a model with a slash"),

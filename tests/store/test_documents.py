@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Mapping
 
 import pytest
 
+from rhetor.core.errors import BadRequest, Code
 from rhetor.store.base import Documents
 from rhetor.store.memory import MemoryDocuments
 
@@ -61,7 +63,51 @@ async def test_memory_is_bounded_and_the_least_used_leaves() -> None:
     assert await documents.load("response", "ann", "8") is not None
 
 
-async def test_one_that_is_larger_than_everything_is_not_kept() -> None:
-    documents = MemoryDocuments(kept_bytes=1_000)
-    await documents.save("response", "ann", "1", {"text": "x" * 1_000})
+async def test_one_that_is_larger_than_everything_is_refused_and_costs_nobody_anything() -> None:
+    documents = MemoryDocuments(kept_bytes=3_000)
+    await documents.save("response", "ann", "1", {"n": 1})
+    with pytest.raises(BadRequest) as refused:
+        await documents.save("response", "ann", "1", {"text": "x" * 3_000})
+    assert refused.value.code is Code.TOO_LARGE
+    assert await documents.load("response", "ann", "1") == {"n": 1}
+
+
+async def test_who_saves_much_makes_room_himself() -> None:
+    documents = MemoryDocuments(kept_bytes=20_000)
+    await documents.save("response", "ann", "1", {"n": 1})
+    for n in range(50):
+        await documents.save("response", "bob", str(n), {"text": "x" * 490})
+    assert await documents.load("response", "ann", "1") == {"n": 1}
+    assert await documents.load("response", "bob", "49") is not None
+
+
+async def test_who_comes_late_gets_room_too() -> None:
+    documents = MemoryDocuments(kept_bytes=20_000)
+    for owner in ("ann", "bob"):
+        for n in range(50):
+            await documents.save("response", owner, str(n), {"text": "x" * 490})
+    kept = {
+        owner: sum([await documents.load("response", owner, str(n)) is not None for n in range(50)])
+        for owner in ("ann", "bob")
+    }
+    assert abs(kept["ann"] - kept["bob"]) <= 2, kept
+
+
+async def test_what_was_saved_just_now_is_there_even_if_it_is_the_largest() -> None:
+    documents = MemoryDocuments(kept_bytes=20_000)
+    await documents.save("response", "ann", "1", {"text": "x" * 8_000})
+    await documents.save("response", "bob", "1", {"text": "x" * 17_000})
+    assert await documents.load("response", "bob", "1") is not None
     assert await documents.load("response", "ann", "1") is None
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 1_100, "€" * 300 + "😀"], ids=["short", "long", "wide"])
+async def test_what_is_counted_is_what_memory_is_filled(text: str) -> None:
+    documents = MemoryDocuments(kept_bytes=1 << 20)
+    tracemalloc.start()
+    try:
+        for n in range(5_000):
+            await documents.save("response", "ann", str(n), {"text": text})
+        assert tracemalloc.get_traced_memory()[0] < 1.1 * (1 << 20)
+    finally:
+        tracemalloc.stop()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Mapping
 
 import pytest
 
 from rhetor.core.clock import Clock
+from rhetor.core.errors import BadRequest, Code
 from rhetor.store.base import Entry, Transcripts
 from rhetor.store.memory import MemoryTranscripts
 from rhetor.testing.clock import FakeClock
@@ -98,3 +100,42 @@ async def test_memory_is_bounded() -> None:
     assert 5 < len(await transcripts.list("context", "ann", 99)) < 20
     assert await transcripts.find("context", "ann", "19") is not None
     assert await transcripts.find("context", "ann", "0") is None
+
+
+async def test_one_that_grows_and_grows_loses_its_oldest_entries_and_nobody_else_anything() -> None:
+    transcripts = MemoryTranscripts(FakeClock(), kept_bytes=50_000, transcript_bytes=20_000)
+    await transcripts.append("context", "ann", "small", [entry(1)])
+    for n in range(100):
+        await transcripts.append(*WHERE, [entry(n, "x" * 1_000)])
+    kept = [it.id for it in await transcripts.read(*WHERE)]
+    assert 5 < len(kept) < 20
+    assert kept == [f"m{n}" for n in range(100)][-len(kept) :]
+    assert await transcripts.find("context", "ann", "small") is not None
+
+
+async def test_what_is_too_large_is_refused_and_changes_nothing() -> None:
+    transcripts = MemoryTranscripts(FakeClock(), transcript_bytes=20_000)
+    await transcripts.append(*WHERE, [entry(1)])
+    await transcripts.describe(*WHERE, {"title": "one"})
+    for entries in ([entry(2, "x" * 10_000)], [entry(n, "x" * 1_000) for n in range(2, 12)]):
+        with pytest.raises(BadRequest) as refused:
+            await transcripts.append(*WHERE, entries)
+        assert refused.value.code is Code.TOO_LARGE
+    with pytest.raises(BadRequest):
+        await transcripts.describe(*WHERE, {"title": "x" * 20_000})
+    found = await transcripts.find(*WHERE)
+    assert found is not None
+    assert (found.entries, found.about) == (1, {"title": "one"})
+
+
+@pytest.mark.parametrize("text", ["x", "x" * 1_100, "€" * 300 + "😀"], ids=["short", "long", "wide"])
+@pytest.mark.parametrize("many", [True, False], ids=["many transcripts", "one transcript"])
+async def test_what_is_counted_is_what_memory_is_filled(text: str, many: bool) -> None:
+    transcripts = MemoryTranscripts(FakeClock(), kept_bytes=1 << 20)
+    tracemalloc.start()
+    try:
+        for n in range(3_000):
+            await transcripts.append("context", "ann", str(n * many), [entry(n, f"{text}{n}")])
+        assert tracemalloc.get_traced_memory()[0] < 1.1 * (1 << 20)
+    finally:
+        tracemalloc.stop()

@@ -9,11 +9,13 @@ import aiohttp
 import pytest
 from anthropic import APIStatusError as AnthropicStatusError
 from anthropic import AsyncAnthropic
+from ollama import AsyncClient as Ollama
+from ollama import ResponseError
 from openai import APIStatusError as OpenAIStatusError
 from openai import AsyncOpenAI
 
 from rhetor.core.content import Thinking
-from rhetor.testing import Upstream, calls, counts, embeds, fails, hangs, says
+from rhetor.testing import USAGE, Upstream, calls, counts, embeds, fails, hangs, says
 from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.ollama import OLLAMA
 from rhetor.wire.openai import OPENAI
@@ -32,6 +34,12 @@ async def openai(upstream: Upstream) -> AsyncIterator[AsyncOpenAI]:
 @pytest.fixture
 async def anthropic(upstream: Upstream) -> AsyncIterator[AsyncAnthropic]:
     async with AsyncAnthropic(base_url=upstream.base_url, api_key="k", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+async def ollama(upstream: Upstream) -> AsyncIterator[Ollama]:
+    async with Ollama(upstream.base_url, verify=False) as client:
         yield client
 
 
@@ -134,9 +142,52 @@ async def test_anthropic_models_are_told_apart_by_their_header(
     assert [entry.id for entry in ANTHROPIC.read_models(body)] == ["a", "b"]
 
 
-async def test_ollama_tags(upstream: Upstream) -> None:
+async def test_ollama_chat(upstream: Upstream, ollama: Ollama) -> None:
+    upstream.says(Thinking("let me see"), "forty two")
+    reply = await ollama.chat("small", [HI])
+    assert (reply.message.thinking, reply.message.content) == ("let me see", "forty two")
+    assert (reply.model, reply.done_reason, reply.eval_count) == ("small", "stop", USAGE.output_tokens)
+    assert upstream.requests[0].heard is not None
+
+
+async def test_ollama_chat_stream(upstream: Upstream, ollama: Ollama) -> None:
+    upstream.next(says("one two three"))
+    parts = [part async for part in await ollama.chat("small", [HI], stream=True)]
+    assert [part.message.content for part in parts] == ["one", " two", " three", ""]
+    assert [part.done for part in parts] == [False, False, False, True]
+
+
+async def test_ollama_calls_tools(upstream: Upstream, ollama: Ollama) -> None:
+    upstream.next(calls(("weather", {"city": "Paris"}), ("time", {})))
+    reply = await ollama.chat("small", [HI])
+    asked = [(call.function.name, call.function.arguments) for call in reply.message.tool_calls or ()]
+    assert asked == [("weather", {"city": "Paris"}), ("time", {})]
+
+
+async def test_ollama_answers_prompts(upstream: Upstream, ollama: Ollama) -> None:
+    upstream.says("one two")
+    assert (await ollama.generate("small", "hi")).response == "one two"
+    parts = [part async for part in await ollama.generate("small", "hi", stream=True)]
+    assert [part.response for part in parts] == ["one", " two", ""]
+
+
+async def test_ollama_embeds(upstream: Upstream, ollama: Ollama) -> None:
+    upstream.next(embeds([0.5], [1.5]), embeds([2.5]))
+    assert (await ollama.embed("small", ["a", "b"])).embeddings == [[0.5], [1.5]]
+    assert (await ollama.embeddings("small", "a")).embedding == [2.5]
+
+
+async def test_ollama_fails(upstream: Upstream, ollama: Ollama) -> None:
+    upstream.next(fails(503))
+    with pytest.raises(ResponseError) as caught:
+        await ollama.chat("small", [HI])
+    assert caught.value.status_code == 503
+
+
+async def test_ollama_tags(upstream: Upstream, ollama: Ollama) -> None:
     upstream.lists("a", "b")
     assert [entry.id for entry in OLLAMA.read_models(await get(upstream, "/api/tags"))] == ["a", "b"]
+    assert [model.model for model in (await ollama.list()).models] == ["a", "b"]
 
 
 async def test_lists_do_not_take_from_the_queue(upstream: Upstream, openai: AsyncOpenAI) -> None:

@@ -11,9 +11,12 @@ from rhetor.core.events import Event, Failed, Finished, FinishReason, Started, T
 from rhetor.core.usage import Usage
 from rhetor.testing.voices import DoorVoice, Rendered
 from rhetor.wire.anthropic import ANTHROPIC
+from rhetor.wire.ollama import OLLAMA
+from rhetor.wire.ollama.render import LINES_TYPE
 from rhetor.wire.openai import OPENAI
 
 VOICES = [DoorVoice(OPENAI, Capability.CHAT), DoorVoice(ANTHROPIC, Capability.CHAT)]
+LINES = DoorVoice(OLLAMA, Capability.CHAT, stream_type=LINES_TYPE)
 STARTED = Started("1", "small")
 REPORT = UsageReport(Usage(1, 2))
 STOPPED = Finished(FinishReason.STOP)
@@ -35,6 +38,12 @@ def test_a_stream_has_an_opening_a_piece_for_each_event_and_an_ending(voice: Doo
     assert b'"two"' in two
     assert b"stop" in ending
     assert not said.whole
+
+
+def test_a_stream_may_have_lines_instead_of_frames() -> None:
+    said = say(LINES, [STARTED, TextDelta("one"), TextDelta("two"), REPORT, STOPPED], True)
+    assert (said.content_type, LINES.stream_type) == (LINES_TYPE, LINES_TYPE)
+    assert [piece.count(b"\n") for piece in said.pieces] == [0, 1, 1, 1]
 
 
 @pytest.mark.parametrize("voice", VOICES, ids=["openai", "anthropic"])

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from rhetor.config.sections import (
+    ALIAS,
     NAME,
     PAIR,
     PROVIDER_ID,
@@ -53,6 +54,7 @@ class ConfigError(Exception):
 
 _PATTERNS = {
     NAME: "must begin with a letter or digit, and go on with letters, digits and . _ : -",
+    ALIAS: "must begin with a letter or digit, and go on with letters, digits and . _ : - /",
     PROVIDER_ID: "must begin with a small letter, and go on with small letters, digits, _ and -",
     WORD: "must be one word, without a slash",
     PAIR: "must be a component and a task: ergon/code",

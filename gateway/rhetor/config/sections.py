@@ -64,6 +64,7 @@ CREDENTIAL_HEADERS = (
     "cookie",
 )
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._:-]*$"
+ALIAS = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
 PROVIDER_ID = r"^[a-z][a-z0-9_-]*$"
 
 WORD = r"^[^/\s]+$"
@@ -79,10 +80,12 @@ HostName = Annotated[str, AfterValidator(_host_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Headers = Annotated[dict[str, str], AfterValidator(_no_credentials)]
 Name = Annotated[str, Field(pattern=NAME)]
+Alias = Annotated[str, Field(pattern=ALIAS)]
 ProviderId = Annotated[str, Field(pattern=PROVIDER_ID)]
 Tag = Annotated[str, Field(pattern=NAME)]
 Word = Annotated[str, Field(pattern=WORD)]
 Pair = Annotated[str, Field(pattern=PAIR)]
+Component = Annotated[str, Field(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -127,6 +130,12 @@ class ServerConfig(Section):
         description="How long a connection is kept without a request. Longer than a reverse proxy keeps it, "
         "which else sends a request into a connection that closes.",
     )
+    soft_errors: tuple[Component, ...] = Field(
+        (),
+        description="Components whose errors come with status 200, as `error` in a reply of Tekton's door: "
+        "their clients make up an answer of their own for any other status. Named as they name themselves, "
+        "in `component` or `x-component-id`, or in `context_id` as the published Python client does.",
+    )
     shutdown_grace_s: Seconds = Field(30.0, description="How long trips may go on after SIGTERM, in seconds.")
     detached_each_mb: int = Field(
         16, ge=1, le=1024, description="The most that is kept of one recorded generation, in MiB."
@@ -140,7 +149,12 @@ class ProviderConfig(Section):
     """A provider: a built-in row switched on or changed, or a row of your own."""
 
     wire: str | None = Field(
-        None, description="The language: openai, anthropic or ollama. Built-in rows know theirs."
+        None, description="The language: openai, responses, anthropic or ollama. Built-in rows know theirs."
+    )
+    also: tuple[str, ...] | None = Field(
+        None,
+        description="Further languages that it speaks at the same address, such as responses: callers who "
+        "speak one of them are passed through in it.",
     )
     base_url: BaseUrl | None = Field(
         None, description="Where; for openai with its version segment, e.g. `…/v1`."
@@ -313,7 +327,11 @@ class Config(Section):
         default_factory=dict, description="By id. `{}` switches a built-in row on."
     )
     routes: dict[Name, RouteConfig] = Field(default_factory=dict, description="By the name that callers use.")
-    aliases: dict[Name, str] = Field(default_factory=dict, description="Another name for a route or model.")
+    aliases: dict[Alias, str] = Field(
+        default_factory=dict,
+        description="Another name for a route or model. `provider/model` may be one too: callers that have a "
+        "model written into their code, which its vendor has retired, get another.",
+    )
     rules: RulesConfig = RulesConfig()
     timeouts: TimeoutsConfig = TimeoutsConfig()
     discovery: DiscoveryConfig = DiscoveryConfig()

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from rhetor.core.capability import Capability, Feature
 from rhetor.core.content import Audio, CacheTtl, File, Image, Json, JsonValue, Part, ToolResult
+from rhetor.core.errors import BadRequest
 from rhetor.core.value import value
 
 
@@ -139,8 +140,12 @@ class Request:
     stream_usage: bool = True
     """Whether the caller expects usage inside the stream, where its wire lets it choose."""
     original: Original | None = None
+    recalled_bytes: int = 0
+    """How much memory what was said earlier fills: its messages tell it, the original does not."""
     unsaid: tuple[str, ...] = ()
     """Fields of the original that have no canonical form: lost when another wire is spoken."""
+    bound: BadRequest | None = None
+    """Why nobody can answer who speaks another language than the caller: an answer would be wrong."""
     fallbacks: tuple[str, ...] = ()
     """Models to try after the requested one, as the caller asks for."""
     component: str | None = None

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from rhetor.core.errors import BadRequest, Code, RhetorError
-from rhetor.http.house import BY_TICKET, PRINCIPAL, Gatekeeping, House
+from rhetor.http.house import PRINCIPAL, TOKEN, Gatekeeping, House
 
 CLOSING = "the gateway is shutting down"
 UNKNOWN_TOKEN = "this token is not known here"
@@ -23,8 +23,11 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([^\s\[\]:@/]+))(?::\d*)?")
 
 
-def admit(request: web.Request, house: House, public: bool) -> None:
+def admit(request: web.Request, house: House, public: bool, tickets: bool = False) -> None:
     """Let the request in, or say why not. Public handlers skip the token, never the Host.
+
+    Args:
+        tickets: one of them will do for the token, as only a WebSocket needs it.
 
     Raises:
         BadRequest: forbidden or unauthenticated.
@@ -34,25 +37,19 @@ def admit(request: web.Request, house: House, public: bool) -> None:
     _check_origin(request, rules)
     if public or not rules.tokens:
         return
-    protocols = request.headers.get("Sec-WebSocket-Protocol")
-    if protocols is not None:
-        good, principal = house.tickets.redeem(protocols)
-        if good and principal is not None:
-            request[PRINCIPAL], request[BY_TICKET] = principal, True
-            return
-    request[PRINCIPAL] = _principal(request, rules)
+    protocols = request.headers.get("Sec-WebSocket-Protocol") if tickets else None
+    if protocols is not None and (token := house.tickets.redeem(protocols)) is not None:
+        request[TOKEN] = token
+    request[TOKEN], request[PRINCIPAL] = _known(request, rules)
 
 
 def admit_again(request: web.Request, house: House) -> None:
     """Whether who came in by other rules may still ask, on the connection that is open since.
 
     Raises:
-        BadRequest: unauthenticated, the token is not known here any more.
+        BadRequest: forbidden; unauthenticated, the token is not known here any more.
     """
-    if not request.get(BY_TICKET):
-        admit(request, house, public=False)
-    elif request[PRINCIPAL] not in house.gatekeeping.tokens.values():
-        raise BadRequest(UNKNOWN_TOKEN, Code.UNAUTHENTICATED)
+    admit(request, house, public=False)
 
 
 def enter(house: House, task: asyncio.Task[Any]) -> None:
@@ -111,16 +108,20 @@ def _name(host: str) -> str:
     return (found[1] or found[2]).lower() if found is not None else ""
 
 
-def _principal(request: web.Request, rules: Gatekeeping) -> str:
-    """Whose token it is. SDKs may send a vendor's key beside it: one of the two is enough."""
-    shown = (request.headers.get("x-api-key", ""), _bearer(request.headers.get("Authorization", "")))
-    if not any(shown):
+def _known(request: web.Request, rules: Gatekeeping) -> tuple[bytes, str]:
+    """A token that was shown, and whose it is. SDKs may send a vendor's key beside it: one is enough."""
+    headers = request.headers
+    texts = (headers.get("x-api-key", ""), _bearer(headers.get("Authorization", "")))
+    shown = [digest(text) for text in texts if text]
+    if (before := request.get(TOKEN)) is not None:
+        shown.append(before)
+    if not shown:
         raise BadRequest(
             "a token is needed: send it as `Authorization: Bearer …` or `x-api-key: …`", Code.UNAUTHENTICATED
         )
-    for token in filter(None, shown):
-        if (principal := rules.tokens.get(digest(token))) is not None:
-            return principal
+    for token in shown:
+        if (principal := rules.tokens.get(token)) is not None:
+            return token, principal
     raise BadRequest(UNKNOWN_TOKEN, Code.UNAUTHENTICATED)
 
 

@@ -22,12 +22,14 @@ from rhetor.pipeline.recording import Follower, Recording
 from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.base import JSON_TYPE, STREAM_TYPE, Renderer, Wire
 from rhetor.wire.openai import OPENAI
+from rhetor.wire.openai.responses import RESPONSES
 from rhetor.wire.places import NumberedRenderer, Place, parse_place
+from rhetor.wire.rhetor import RHETOR
 from rhetor.wire.sse import frame
 from rhetor.wire.tekton import TEKTON
 from rhetor.wire.tekton.reply import error_fields, usage_fields
 
-DIALECTS: Mapping[str, Wire] = {wire.name: wire for wire in (TEKTON, OPENAI, ANTHROPIC)}
+DIALECTS: Mapping[str, Wire] = {wire.name: wire for wire in (TEKTON, OPENAI, RESPONSES, ANTHROPIC, RHETOR)}
 QUERY = ("after", "dialect")
 
 
@@ -46,8 +48,8 @@ async def cancel(http: web.Request) -> web.StreamResponse:
 async def events(http: web.Request) -> web.StreamResponse:
     """What a recorded generation said after `Last-Event-ID` or `?after=`, and what it still says, as events.
 
-    In the language of the request, or of `?dialect=` tekton, openai or
-    anthropic. Status 204 when there is nothing more to come.
+    In the language of the request, or of `?dialect=` tekton, openai,
+    responses, anthropic or rhetor. Status 204 when there is nothing more to come.
     """
     wanted = http.query.get("dialect")
     if wanted is not None and wanted not in DIALECTS:

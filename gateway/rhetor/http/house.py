@@ -53,6 +53,8 @@ class House:
     """How long the head of a request may take, on a new connection from its beginning."""
     idle_timeout_s: float
     """How long a connection may be kept without a request."""
+    soft_errors: frozenset[str]
+    """Components that hear of errors in replies with status 200."""
     reload: Callable[[], Awaitable[None]]
     """Read the configuration again; raises what is wrong with it."""
     began_s: float = 0.0
@@ -71,5 +73,5 @@ class House:
 HOUSE = web.AppKey("house", House)
 PRINCIPAL = web.RequestKey("principal", str)
 """Whose token the caller showed; absent when none is asked for."""
-BY_TICKET = web.RequestKey("by_ticket", bool)
-"""Whether the token was shown before, for a ticket."""
+TOKEN = web.RequestKey("token", bytes)
+"""The digest of that token; the caller may have shown it before, for a ticket."""

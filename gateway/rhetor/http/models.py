@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import orjson
@@ -11,7 +10,8 @@ from aiohttp import web
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code
 from rhetor.http.house import HOUSE
-from rhetor.routing.catalog import Catalog, Offer
+from rhetor.http.offered import Listed, find, offered
+from rhetor.routing.catalog import Offer
 
 Model = dict[str, JsonValue]
 
@@ -21,26 +21,19 @@ PAGING = ("limit", "after_id", "before_id")
 
 async def models(http: web.Request) -> web.Response:
     """List the models on offer: OpenAI's shape, or Anthropic's for callers with its headers."""
-    catalog = http.app[HOUSE].catalog
+    listed = offered(http.app[HOUSE].catalog)
     if speaks_anthropic(http):
-        listed = [*_anthropic_routes(catalog), *map(_anthropic, _listed(catalog))]
-        return _json(_anthropic_page(listed, http))
-    return _json({"object": "list", "data": [*_routes(catalog), *map(_openai, _listed(catalog))]})
+        return _json(_anthropic_page([_anthropic(it) for it in listed], http))
+    return _json({"object": "list", "data": [_openai(it) for it in listed]})
 
 
 async def model(http: web.Request) -> web.Response:
     """One model, by its name here (`provider/model`, a route, or a bare id that one provider offers)."""
-    catalog = http.app[HOUSE].catalog
     name = http.match_info["model"]
-    name = catalog.aliases.get(name, name)
-    for route in _anthropic_routes(catalog) if speaks_anthropic(http) else _routes(catalog):
-        if route["id"] == name:
-            return _json(route)
-    providers = catalog.by_model.get(name, ())
-    offer = catalog.offers.get(name) or (catalog.offers.get(f"{providers[0]}/{name}") if providers else None)
-    if offer is None:
+    found = find(http.app[HOUSE].catalog, name)
+    if found is None:
         raise BadRequest(f"unknown model {name!r}", Code.MODEL_NOT_FOUND, param="model")
-    return _json(_anthropic(offer) if speaks_anthropic(http) else _openai(offer))
+    return _json(_anthropic(found) if speaks_anthropic(http) else _openai(found))
 
 
 def speaks_anthropic(http: web.Request) -> bool:
@@ -48,27 +41,12 @@ def speaks_anthropic(http: web.Request) -> bool:
     return "anthropic-version" in http.headers
 
 
-def _listed(catalog: Catalog) -> list[Offer]:
-    return [offer for offer in catalog.offers.values() if catalog.providers[offer.provider].available]
-
-
-def _routes(catalog: Catalog) -> Iterable[Model]:
-    """Routes are models to their callers; what they promise is what their first target can."""
-    for route in catalog.routes.values():
-        first = catalog.offers.get(route.targets[0].name)
-        facts = _facts(first) if first is not None else {}
-        yield {
-            "id": route.name,
-            "object": "model",
-            "created": 0,
-            "owned_by": "rhetor",
-            **facts,
-            "targets": [target.name for target in route.targets],
-        }
-
-
-def _openai(offer: Offer) -> Model:
-    return {"id": offer.id, "object": "model", "created": 0, "owned_by": offer.provider, **_facts(offer)}
+def _openai(listed: Listed) -> Model:
+    facts = _facts(listed.offer) if listed.offer is not None else {}
+    model: Model = {"id": listed.id, "object": "model", "created": 0, "owned_by": listed.owner, **facts}
+    if listed.targets:
+        model["targets"] = list(listed.targets)
+    return model
 
 
 def _facts(offer: Offer) -> Model:
@@ -87,20 +65,13 @@ def _facts(offer: Offer) -> Model:
     return facts
 
 
-def _anthropic(offer: Offer) -> Model:
-    return _anthropic_model(offer.id, offer.name or offer.model, offer)
-
-
-def _anthropic_routes(catalog: Catalog) -> Iterable[Model]:
-    for route in catalog.routes.values():
-        yield _anthropic_model(route.name, route.name, catalog.offers.get(route.targets[0].name))
-
-
-def _anthropic_model(id: str, name: str, offer: Offer | None) -> Model:
+def _anthropic(listed: Listed) -> Model:
+    offer = listed.offer
+    named = listed.id if listed.targets or offer is None else offer.name or offer.model
     return {
         "type": "model",
-        "id": id,
-        "display_name": name,
+        "id": listed.id,
+        "display_name": named,
         "created_at": datetime.fromtimestamp(0, UTC).isoformat().replace("+00:00", "Z"),
         "lifecycle": "active",  # SDKs demand it; what is retired is not on offer
         "max_input_tokens": offer.context_tokens if offer is not None else None,

@@ -14,7 +14,7 @@ from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code
 from rhetor.core.record import TripRecord
 from rhetor.core.request import Chat, Request, Wanted
-from rhetor.http.house import HOUSE, PRINCIPAL, House
+from rhetor.http.house import HOUSE, TOKEN, House
 from rhetor.http.tickets import GOOD_FOR_S, PROTOCOL
 from rhetor.http.tickets import PREFIX as TICKET_PREFIX
 from rhetor.routing.decision import explained
@@ -25,7 +25,7 @@ from rhetor.wire.wanted import read_wanted
 
 COMPONENT = "rhetor"
 LATEST_TRIPS = 50
-CLIENT_SCRIPT = "tekton-llm-client.js"
+SCRIPTS = ("tekton-llm-client.js", "tekton-llm-client.mjs", "rhetor-chat.js")
 EXPLAINED_BY = ("model", "capability", "component", "task", *DEMANDS)
 PAGE_PARTS = {"console.js": "text/javascript", "snippets.js": "text/javascript", "console.css": "text/css"}
 
@@ -126,7 +126,7 @@ async def targets(http: web.Request) -> web.Response:
 
 async def ticket(http: web.Request) -> web.Response:
     """A ticket for one WebSocket connection, soon, for pages: their scripts cannot send a token there."""
-    given = http.app[HOUSE].tickets.give(http.get(PRINCIPAL))
+    given = http.app[HOUSE].tickets.give(http.get(TOKEN))
     response = _json(
         {"ticket": given, "protocols": [PROTOCOL, TICKET_PREFIX + given], "expires_in_s": GOOD_FOR_S}
     )
@@ -160,10 +160,13 @@ async def page_asset(http: web.Request) -> web.Response:
 
 
 async def script(http: web.Request) -> web.Response:
-    """The JavaScript client for pages that load it with a script tag."""
-    if http.match_info["name"] != CLIENT_SCRIPT:
+    """The JavaScript client for pages: a script, an ES module, and `<rhetor-chat>`."""
+    name = http.match_info["name"]
+    if name not in SCRIPTS:
         raise BadRequest("no such file", Code.NOT_FOUND)
-    return _file(f"console/{CLIENT_SCRIPT}", "text/javascript")
+    response = _file(f"console/{name}", "text/javascript")
+    response.enable_compression()  # they keep their comments, for those who read what their page loads
+    return response
 
 
 def _file(name: str, kind: str) -> web.Response:

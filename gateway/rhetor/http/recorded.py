@@ -13,13 +13,14 @@ from hashlib import sha256
 
 from aiohttp import web
 
-from rhetor.core.errors import BadRequest
+from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.request import Chat, Request
 from rhetor.http.house import House
 from rhetor.pipeline.detached import Repeat
-from rhetor.pipeline.recording import Retention, Telling
+from rhetor.pipeline.keeping import Keep, kept
+from rhetor.pipeline.recording import Follower, Retention, Telling
 from rhetor.routing.catalog import DEFAULT_NAMES
-from rhetor.wire.base import Door, Renderer, ReplyInfo, Wire
+from rhetor.wire.base import STREAM_TYPE, Door, Renderer, ReplyInfo, Wire
 from rhetor.wire.places import NumberedRenderer
 
 DETACH_HEADER = "x-rhetor-detach"
@@ -27,15 +28,26 @@ RESUME_HEADER = "x-rhetor-resume"
 KEY_HEADER = "Idempotency-Key"
 REPLAY_HEADER = "x-rhetor-idempotent-replay"
 KEY_LIMIT = 256  # characters
+SENT = web.RequestKey("sent", bytes)
+"""The body as it came, where what the caller has stored is put into it before it is the request's."""
 MOST_DETACH_S = 86_400.0  # whoever comes back after a day has asked anew
 UNKEPT = Retention()
 MOST_RESUME_S = 600.0  # a provider generates for nobody meanwhile; who wants longer says that by detaching
 
 
 def begin(
-    http: web.Request, house: House, wire: Wire, door: Door, request: Request, name: str
+    http: web.Request,
+    house: House,
+    wire: Wire,
+    door: Door,
+    request: Request,
+    name: str,
+    keep: Keep | None = None,
 ) -> tuple[Telling, Door]:
     """The trip of this request, or its recording, and who renders it.
+
+    Args:
+        keep: gets the reply; one that repeats another by its key is not kept again.
 
     Raises:
         BadRequest: the headers ask for what cannot be; conflict: the key was used for another body.
@@ -47,13 +59,35 @@ def begin(
         request.resume_s = _seconds(RESUME_HEADER, asked)
     retention = retention_of(house, request)
     key = headers.get(KEY_HEADER)
-    if not retention.wanted and not key:
-        return house.pipeline.trip(request, name), door
-    if _choices(request) > 1:
+    if (retention.wanted or key) and _choices(request) > 1:
         raise BadRequest("several choices cannot be recorded: ask for one, or without a key", param="n")
     repeat = _repeat(http, request, key) if key else None
-    follower = house.recordings.begin(request, name, retention, repeat)
-    return follower, _NumberedDoor(door, wire.name) if request.stream else door
+    trip = trip_of(house, request, name, retention, repeat, keep)
+    if request.stream and isinstance(trip, Follower):
+        door = _NumberedDoor(door, wire.name)
+    return trip, door
+
+
+def trip_of(
+    house: House,
+    request: Request,
+    name: str,
+    retention: Retention,
+    repeat: Repeat | None = None,
+    keep: Keep | None = None,
+) -> Telling:
+    """The trip, recorded where that is wanted.
+
+    Raises:
+        RhetorError: pool_full, there is no room; who would only come back after a cut goes without.
+    """
+    if retention.wanted or repeat is not None:
+        try:
+            return house.recordings.begin(request, name, retention, repeat, keep)
+        except RhetorError as error:
+            if error.code is not Code.POOL_FULL or retention.detach_s or repeat is not None:
+                raise
+    return kept(house.pipeline.trip(request, name), keep)
 
 
 def retention_of(house: House, request: Request) -> Retention:
@@ -95,7 +129,7 @@ def _repeat(http: web.Request, request: Request, key: str) -> Repeat:
     if len(key) > KEY_LIMIT:
         message = f"{KEY_HEADER}: at most {KEY_LIMIT} characters, got {len(key)}"
         raise BadRequest(message, param=KEY_HEADER)
-    body = request.original.body if request.original is not None else b""
+    body = http.get(SENT) or (request.original.body if request.original is not None else b"")
     return Repeat((request.principal, http.path, key), sha256(body).digest())
 
 
@@ -113,7 +147,7 @@ def keepalive_of(door: Door) -> bytes:
 
 
 class _NumberedDoor:
-    """A door whose streams have ids."""
+    """A door whose streams have ids, if they are server-sent events: lines of JSON have no place for them."""
 
     def __init__(self, door: Door, language: str) -> None:
         self._language = language
@@ -122,4 +156,7 @@ class _NumberedDoor:
         self.parse = door.parse
 
     def renderer(self, request: Request, info: ReplyInfo) -> Renderer:
-        return NumberedRenderer(self._renderer(request, info), self._language)
+        renderer = self._renderer(request, info)
+        if renderer.content_type != STREAM_TYPE:
+            return renderer
+        return NumberedRenderer(renderer, self._language)

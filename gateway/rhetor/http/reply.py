@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from types import TracebackType
 
 from aiohttp import web
 
 from rhetor import tasks
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code, RhetorError
-from rhetor.core.events import Failed
+from rhetor.core.events import ENDINGS, Failed
 from rhetor.core.request import Request
 from rhetor.http.admission import CLOSING, enter
 from rhetor.http.house import HOUSE, PRINCIPAL, House
 from rhetor.http.recorded import REPLAY_HEADER, begin
 from rhetor.http.stream import CallerLeft, EventStream, write_whole
+from rhetor.pipeline.keeping import Keep
 from rhetor.pipeline.recording import Follower, Telling
-from rhetor.wire.base import JSON_TYPE, STREAM_TYPE, Chunk, Door, Renderer, ReplyInfo, Wire
+from rhetor.wire.base import JSON_TYPE, Chunk, Door, Renderer, ReplyInfo, Wire
 from rhetor.wire.tekton.ask import COMPONENT_HEADER
 
 PASSED_ON = frozenset(
@@ -100,31 +102,59 @@ async def generate(
     Args:
         stream: set where the path decides, whatever the body says.
     """
-    house = http.app[HOUSE]
-    task = http.task
-    enter(house, task)
-    try:
+    with UnderWay(http) as house:
         request = door.parse(await read_body(http), CallerHeaders(http))
         if stream is not None:
             request.stream = stream
         return await answer(http, house, wire, door, request, name)
-    except asyncio.CancelledError as cancelled:
-        raise tasks.survive(cancelled) from None
-    finally:
-        house.requests.discard(task)
+
+
+class UnderWay:
+    """A request that generates: it is counted, and ends with the reason for which it was cancelled.
+
+    Raises:
+        RhetorError: on entering, pool_full; on leaving, why it was cancelled, if somebody said so.
+    """
+
+    __slots__ = ("_house", "_task")
+
+    def __init__(self, http: web.Request) -> None:
+        self._house = http.app[HOUSE]
+        self._task = http.task
+
+    def __enter__(self) -> House:
+        enter(self._house, self._task)
+        return self._house
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._house.requests.discard(self._task)
+        if isinstance(error, asyncio.CancelledError):
+            raise tasks.survive(error) from None
 
 
 async def answer(
-    http: web.Request, house: House, wire: Wire, door: Door, request: Request, name: str
+    http: web.Request,
+    house: House,
+    wire: Wire,
+    door: Door,
+    request: Request,
+    name: str,
+    keep: Keep | None = None,
 ) -> web.StreamResponse:
-    """Make the trip for a parsed request and answer with its reply."""
+    """Make the trip for a parsed request and answer with its reply.
+
+    Args:
+        keep: gets the reply before its caller hears the ending; nothing that it does fails the reply.
+    """
     if house.closing:
         raise RhetorError(CLOSING, Code.SHUTTING_DOWN)
     if request.component is None and COMPONENT_HEADER in http.headers:
         request.component = CallerHeaders(http)[COMPONENT_HEADER] or None
     _refuse_excess(request)
     request.principal = http.get(PRINCIPAL)
-    trip, door = begin(http, house, wire, door, request, name)
+    trip, door = begin(http, house, wire, door, request, name, keep)
     try:
         if request.stream:
             return await _stream(
@@ -219,7 +249,7 @@ async def _stream(
 
     def head() -> dict[str, str]:
         headers = _reply_headers(trip)
-        headers["content-type"] = renderer.content_type if renderer is not None else STREAM_TYPE
+        headers["content-type"] = (renderer or voice()).content_type
         headers["cache-control"] = "no-cache"
         headers["x-accel-buffering"] = "no"
         return headers
@@ -230,7 +260,10 @@ async def _stream(
         async with entered:
             renderer = voice()
             async for chunk in trip.chunks():
-                if (data := bytes_of(trip, renderer, chunk)) and out.send(data):
+                behind = bool(data := bytes_of(trip, renderer, chunk)) and out.send(data)
+                if chunk.events and isinstance(chunk.events[-1], ENDINGS):
+                    out.close()  # clients of Ollama read a line to come in whatever follows the last one
+                if behind:
                     await out.catch_up()
             return await out.end()
     except (RhetorError, asyncio.CancelledError) as error:
@@ -274,6 +307,7 @@ async def _whole(http: web.Request, trip: Telling, renderer: Renderer) -> web.Re
 def _reply_headers(trip: Telling) -> dict[str, str]:
     headers = {"x-request-id": trip.request.id, "request-id": trip.request.id, **_meta_headers(trip.meta)}
     if isinstance(trip, Follower):
+        trip.recording.named = True
         if trip.replayed:
             headers[REPLAY_HEADER] = "true"
     elif trip.verbatim:

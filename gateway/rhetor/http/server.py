@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import wraps
 from http import HTTPStatus
 
 import orjson
@@ -14,17 +15,32 @@ from aiohttp.http import HttpProcessingError
 from rhetor import __version__
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.ids import new_id
-from rhetor.http import anthropic, generations, models, openai, ops, tekton
+from rhetor.http import (
+    anthropic,
+    contexts,
+    conversations,
+    generations,
+    models,
+    ollama,
+    openai,
+    ops,
+    responses,
+    rhetor,
+    tekton,
+)
 from rhetor.http.admission import admit, allowed_origin
 from rhetor.http.house import HOUSE, House
 from rhetor.http.openapi import discovery, openapi
-from rhetor.http.reply import header_safe, refusal
+from rhetor.http.reply import header_safe, read_body, refusal
 from rhetor.http.served import Handler, Served
 from rhetor.http.socket import websocket
 from rhetor.http.stream import CallerLeft
 from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.base import Wire
+from rhetor.wire.ollama import OLLAMA
 from rhetor.wire.openai import OPENAI
+from rhetor.wire.openai.responses import RESPONSES
+from rhetor.wire.rhetor.asking import claims
 from rhetor.wire.tekton import TEKTON
 
 log = logging.getLogger(__name__)
@@ -54,22 +70,19 @@ def table() -> list[Served]:
         Served("ops", "GET", "/api/v1/routes/explain", ops.explain, TEKTON, query=ops.EXPLAINED_BY),
         Served("ops", "GET", "/api/v1/health/targets", ops.targets, TEKTON),
         Served("ops", "POST", "/api/v1/reload", ops.reload, TEKTON, takes_body=False),
-        Served("openai", "POST", "/v1/chat/completions", openai.chat_completions, OPENAI),
-        Served("openai", "POST", "/v1/embeddings", openai.embeddings, OPENAI),
+        *response_table(),
         Served("models", "GET", "/v1/models", models.models, OPENAI, query=models.PAGING),
         Served("models", "GET", "/v1/models/{model:.+}", models.model, OPENAI),
         Served("anthropic", "POST", "/v1/messages", anthropic.messages, ANTHROPIC),
         Served("anthropic", "POST", "/v1/messages/count_tokens", anthropic.count_tokens, ANTHROPIC),
-        Served("generations", "GET", "/v1/generations/{id}", generations.generation, TEKTON),
-        Served("generations", "DELETE", "/v1/generations/{id}", generations.cancel, TEKTON),
-        Served(
-            "generations",
-            "GET",
-            "/v1/generations/{id}/events",
-            generations.events,
-            TEKTON,
-            query=generations.QUERY,
-        ),
+        *shared_with_ollama("", "ollama"),
+        Served("ollama", "POST", "/api/embed", ollama.embed, OLLAMA),
+        Served("ollama", "POST", "/api/embeddings", ollama.embeddings, OLLAMA),
+        Served("ollama", "GET", "/api/tags", ollama.tags, OLLAMA),
+        Served("ollama", "POST", "/api/show", ollama.show, OLLAMA),
+        Served("ollama", "GET", "/api/ps", ollama.ps, OLLAMA),
+        Served("ollama", "GET", "/api/version", ollama.version, OLLAMA),
+        *(Served("ollama", method, path, ollama.not_kept, OLLAMA) for method, path in ollama.NOT_KEPT),
     ]
     for prefix in TEKTON_PREFIXES:
         served += [
@@ -78,7 +91,14 @@ def table() -> list[Served]:
             Served("tekton", "POST", f"{prefix}/api/v1/chat", tekton.chat, TEKTON),
             Served("tekton", "POST", f"{prefix}/api/v1/chat/stream", tekton.chat_stream, TEKTON),
             Served("ops", "POST", f"{prefix}/api/v1/ws-ticket", ops.ticket, TEKTON, takes_body=False),
+            Served("openai", "POST", f"{prefix}/v1/chat/completions", openai.chat_completions, OPENAI),
+            Served("openai", "POST", f"{prefix}/v1/embeddings", openai.embeddings, OPENAI),
+            *generation_table(prefix),
+            *context_table(prefix),
+            *context_table(f"{prefix}/api/v1"),
             Served("tekton", "GET", f"{prefix}/ws", websocket, TEKTON, upgrades=True),
+            *older_table(prefix),
+            *(shared_with_ollama(prefix, "rhetor") if prefix else ()),
         ]
 
     async def describe(http: web.Request) -> web.Response:
@@ -94,13 +114,104 @@ def table() -> list[Served]:
     return served
 
 
+def generation_table(prefix: str) -> list[Served]:
+    """The paths of recorded generations: who began one below this prefix comes back below it."""
+    one = f"{prefix}/v1/generations/{{id}}"
+    return [
+        Served("generations", "GET", one, generations.generation, TEKTON),
+        Served("generations", "DELETE", one, generations.cancel, TEKTON),
+        Served("generations", "GET", f"{one}/events", generations.events, TEKTON, query=generations.QUERY),
+    ]
+
+
+def older_table(prefix: str) -> list[Served]:
+    """The paths of older callers below this prefix."""
+    api, v1 = f"{prefix}/api", f"{prefix}/api/v1"
+    return [
+        Served("rhetor", "GET", f"{prefix}/providers", rhetor.providers, TEKTON),
+        Served("rhetor", "POST", f"{prefix}/provider", rhetor.set_provider, TEKTON),
+        Served("rhetor", "POST", f"{prefix}/message", rhetor.message, TEKTON),
+        Served("rhetor", "POST", f"{prefix}/stream", rhetor.stream, TEKTON),
+        Served("rhetor", "POST", f"{prefix}/chat", rhetor.chat, TEKTON),
+        Served("rhetor", "POST", f"{v1}/generate", rhetor.generate_whole, TEKTON),
+        Served("rhetor", "POST", f"{v1}/generate_stream", rhetor.generate_stream, TEKTON),
+        Served("rhetor", "GET", f"{v1}/models", rhetor.models, TEKTON),
+        Served("rhetor", "GET", f"{prefix}/ws/generate", websocket, TEKTON, upgrades=True),
+        Served("rhetor", "GET", f"{api}/health", ops.health, TEKTON),
+        Served("rhetor", "GET", f"{api}/providers", rhetor.providers, TEKTON),
+        Served("rhetor", "GET", f"{api}/providers/{{provider}}/models", rhetor.provider_models, TEKTON),
+        Served("rhetor", "POST", f"{api}/provider", rhetor.choose_provider, TEKTON),
+    ]
+
+
+def shared_with_ollama(prefix: str, door: str) -> list[Served]:
+    """The paths that Ollama's callers use, and older ones of ours."""
+    chat = told_apart(claims, rhetor.page_chat, ollama.chat)
+    generate = told_apart(claims, rhetor.page_generate, ollama.generate)
+    return [
+        Served(door, "POST", f"{prefix}/api/chat", chat, OLLAMA),
+        Served(door, "POST", f"{prefix}/api/generate", generate, OLLAMA),
+    ]
+
+
+def told_apart(claims: Callable[[bytes], bool], claimed: Handler, other: Handler) -> Handler:
+    """A handler for a path that two doors serve: the body tells which of them is meant."""
+
+    @wraps(other)
+    async def handle(http: web.Request) -> web.StreamResponse:
+        handler = claimed if claims(await read_body(http)) else other
+        return await handler(http)
+
+    return handle
+
+
+def response_table() -> list[Served]:
+    """The paths of responses, and of the conversations that they go on with."""
+    one, conversation = "/v1/responses/{id}", "/v1/conversations/{id}"
+    entries = f"{conversation}/items"
+    calls: list[tuple[str, str, Handler, tuple[str, ...], bool]] = [
+        ("POST", "/v1/responses", responses.create, (), True),
+        ("GET", one, responses.retrieve, responses.RETRIEVING, False),
+        ("DELETE", one, responses.delete, (), False),
+        ("GET", f"{one}/input_items", responses.input_items, responses.LISTING, False),
+        ("POST", f"{one}/cancel", responses.cancel, (), False),
+        ("POST", "/v1/conversations", conversations.create, (), True),
+        ("GET", conversation, conversations.retrieve, (), False),
+        ("POST", conversation, conversations.update, (), True),
+        ("DELETE", conversation, conversations.delete, (), False),
+        ("GET", entries, conversations.items, conversations.LISTING, False),
+        ("POST", entries, conversations.add, (), True),
+        ("GET", f"{entries}/{{item}}", conversations.item, (), False),
+        ("DELETE", f"{entries}/{{item}}", conversations.forget, (), False),
+    ]
+    return [
+        Served("responses", method, path, handler, RESPONSES, query=query, takes_body=takes_body)
+        for method, path, handler, query, takes_body in calls
+    ]
+
+
+def context_table(prefix: str) -> list[Served]:
+    """The paths of contexts below this prefix."""
+    one = f"{prefix}/contexts/{{id}}"
+    return [
+        Served("contexts", "GET", f"{prefix}/contexts", contexts.contexts, TEKTON, query=contexts.LISTING),
+        Served("contexts", "GET", one, contexts.context, TEKTON, query=contexts.READING),
+        Served("contexts", "DELETE", one, contexts.forget, TEKTON),
+        Served("contexts", "POST", f"{one}/messages", contexts.write, TEKTON),
+        Served("contexts", "POST", f"{one}/search", contexts.search, TEKTON, query=contexts.SEARCHING),
+        Served(
+            "contexts", "POST", f"{one}/summarize", contexts.summarize, TEKTON, query=contexts.SUMMARIZING
+        ),
+    ]
+
+
 def application(house: House) -> web.Application:
     """The application that serves the table."""
     app = web.Application(client_max_size=house.max_body_bytes)
     app[HOUSE] = house
     app.on_response_prepare.append(_complete_head)
     for entry in table():
-        handler = guarded(entry.handler, _language_of(entry), entry.public, house)
+        handler = guarded(entry.handler, _language_of(entry), entry.public, house, entry.upgrades)
         app.router.add_route(entry.method, entry.path, handler)
         if entry.method == "GET" and not entry.upgrades:
             app.router.add_route("HEAD", entry.path, handler)
@@ -201,12 +312,14 @@ def _ends_head(data: bytes) -> bool:
     return data.endswith(HEAD_END) or HEAD_END.endswith(data)
 
 
-def guarded(handler: Handler, language: Language, public: bool, house: House) -> Handler:
+def guarded(
+    handler: Handler, language: Language, public: bool, house: House, tickets: bool = False
+) -> Handler:
     """A handler with its surroundings: admission before it, errors in its language after it."""
 
     async def handle(http: web.Request) -> web.StreamResponse:
         try:
-            admit(http, house, public)
+            admit(http, house, public, tickets)
             response = await handler(http)
         except RhetorError as error:
             response = refusal(language(http), error, new_id("req"))

@@ -5,80 +5,71 @@ from __future__ import annotations
 import orjson
 from aiohttp import web
 
-from rhetor.core.capability import Capability
-from rhetor.core.errors import BadRequest
-from rhetor.http.house import HOUSE
-from rhetor.http.reply import generate
-from rhetor.routing.catalog import Catalog, Offer, ProviderFacts
+from rhetor.core.content import Json
+from rhetor.core.errors import BadRequest, RhetorError
+from rhetor.core.ids import new_id
+from rhetor.http.house import HOUSE, PRINCIPAL
+from rhetor.http.listing import listing
+from rhetor.http.recalled import recalled
+from rhetor.http.reply import CallerHeaders, UnderWay, answer, read_body, refusal
+from rhetor.wire import fields
+from rhetor.wire.rhetor import chat_door
 from rhetor.wire.tekton import TEKTON
-from rhetor.wire.tekton.ask import OURSELVES
-from rhetor.wire.tekton.providers import ListedModel, ListedProvider, Listing, providers_body
+from rhetor.wire.tekton.ask import COMPONENT_HEADER, read_chat
+from rhetor.wire.tekton.providers import providers_body
+from rhetor.wire.tekton.soft import SoftTekton, names_of
 
 NAME = "tekton"
+SOFT_HEADER = "x-rhetor-soft-errors"
 
 
 async def chat(http: web.Request) -> web.StreamResponse:
     """Continue a conversation and answer in one piece (Tekton)."""
-    return await generate(http, TEKTON, TEKTON.doors[Capability.CHAT], NAME, stream=False)
+    return await _chat(http, stream=False)
 
 
 async def chat_stream(http: web.Request) -> web.StreamResponse:
     """Continue a conversation as server-sent events that end with `[DONE]` (Tekton)."""
-    return await generate(http, TEKTON, TEKTON.doors[Capability.CHAT], NAME, stream=True)
+    return await _chat(http, stream=True)
+
+
+async def _chat(http: web.Request, stream: bool) -> web.StreamResponse:
+    """The answer; an error of whoever wants it so is a reply with status 200."""
+    softly = _soft(http, {}, stream)
+    try:
+        with UnderWay(http) as house:
+            body = await read_body(http)
+            said = fields.parse_object(body)
+            softly = _soft(http, said, stream)
+            request = read_chat(said, body, CallerHeaders(http))
+            request.stream = stream
+            keep = await recalled(house, request, http.get(PRINCIPAL))
+            response = await answer(http, house, softly or TEKTON, chat_door(said), request, NAME, keep)
+    except RhetorError as error:
+        if softly is None:
+            raise
+        response = refusal(softly, error, new_id("req"))
+    if softly is not None and not response.prepared:
+        response.content_type = softly.error_type
+    return response
+
+
+def _soft(http: web.Request, said: Json, stream: bool) -> SoftTekton | None:
+    """The language of this request's errors where they are replies with status 200: the header decides,
+    else the name of the component."""
+    house = http.app[HOUSE]
+    wanted = http.headers.get(SOFT_HEADER, "").lower()
+    if wanted not in ("", "true", "false"):
+        raise BadRequest(f"{SOFT_HEADER}: expected true or false", param=SOFT_HEADER)
+    if not wanted and not house.soft_errors:
+        return None
+    names = names_of(said) | {http.headers.get(COMPONENT_HEADER, "")}
+    if wanted == "true" or (not wanted and names & house.soft_errors):
+        return SoftTekton(said, stream, int(house.clock.utc().timestamp()))
+    return None
 
 
 async def providers(http: web.Request) -> web.Response:
     """Every provider and its models, with the defaults; one answer for three older dialects."""
     body = providers_body(listing(http.app[HOUSE].catalog))
     return web.Response(body=orjson.dumps(body), content_type="application/json")
-
-
-def listing(catalog: Catalog) -> Listing:
-    """The catalog as Tekton's clients read it. Routes are models of a provider with our own name."""
-    models: dict[str, list[ListedModel]] = {}
-    for offer in catalog.offers.values():
-        models.setdefault(offer.provider, []).append(_model(offer))
-    listed = [_provider(facts, tuple(models.get(facts.id, ()))) for facts in catalog.providers.values()]
-    provider, model = _default(catalog)
-    if catalog.routes:
-        routes = tuple(ListedModel(id=name) for name in catalog.routes)
-        first = model if provider == OURSELVES[0] else routes[0].id
-        ours = ListedProvider(
-            id=OURSELVES[0], name="Rhetor", available=True, default_model=first, models=routes
-        )
-        listed.insert(0, ours)
-    return Listing(providers=tuple(listed), default_provider=provider, default_model=model)
-
-
-def _default(catalog: Catalog) -> tuple[str, str]:
-    """Provider and model of callers who name nobody; empty where they would be asked to name one."""
-    try:
-        route = catalog.resolve("", Capability.CHAT)
-    except BadRequest:
-        return "", ""
-    if route.name in catalog.routes:
-        return OURSELVES[0], route.name
-    target = route.targets[0]
-    return target.provider, target.model
-
-
-def _provider(facts: ProviderFacts, models: tuple[ListedModel, ...]) -> ListedProvider:
-    return ListedProvider(
-        id=facts.id,
-        name=facts.name,
-        available=facts.available,
-        reason=facts.reason,
-        default_model=facts.default_model or "",
-        models=models,
-    )
-
-
-def _model(offer: Offer) -> ListedModel:
-    known = ["chat" if c is Capability.CHAT else str(c) for c in sorted(offer.capabilities)]
-    return ListedModel(
-        id=offer.model,
-        name=offer.name,
-        context_tokens=offer.context_tokens,
-        capabilities=(*known, *sorted(offer.features or ())),
-        price=offer.price,
-    )

@@ -315,7 +315,7 @@ class Attempts:
         response = await provider.transport.open(prepared.call, progress)
         try:
             if not 200 <= response.status < 300:
-                raise await _refusal(provider, response)
+                raise await _refusal(provider, prepared, response)
             decoder = prepared.decoder()
             answer = Answer(
                 candidate, provider, prepared, response, decoder, response.chunks(), way.continuation
@@ -396,14 +396,14 @@ def _spoken(events: list[Event]) -> bool:
     return spoken
 
 
-async def _refusal(provider: Provider, response: Response) -> RhetorError:
+async def _refusal(provider: Provider, prepared: Prepared, response: Response) -> RhetorError:
     """What a reply means that is not a success; its status says much even when its body breaks off."""
     try:
         body = await response.read(ERROR_BODY_BYTES)
     except UpstreamError:
         body = b""
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return provider.refusal(response.status, headers, body)
+    return provider.refusal(response.status, headers, body, prepared.wire)
 
 
 def _final(failures: list[RhetorError], log: list[AttemptRecord], spoken: bool) -> RhetorError:

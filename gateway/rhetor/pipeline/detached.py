@@ -19,8 +19,10 @@ from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.events import Event
 from rhetor.core.request import Request
 from rhetor.core.value import value
-from rhetor.pipeline.recording import Follower, Recording, Retention, State, weigh
+from rhetor.pipeline.keeping import Keep, Kept, kept
+from rhetor.pipeline.recording import Follower, Recording, Retention, State
 from rhetor.pipeline.trip import Pipeline, Trip
+from rhetor.pipeline.weight import weigh
 
 REPLAY_S = 600.0  # a caller that repeats a request with its key does so within minutes
 MIB = 1 << 20
@@ -70,12 +72,18 @@ class Recordings:
         return self._listed
 
     def begin(
-        self, request: Request, door: str, retention: Retention, repeat: Repeat | None = None
+        self,
+        request: Request,
+        door: str,
+        retention: Retention,
+        repeat: Repeat | None = None,
+        keep: Keep | None = None,
     ) -> Follower:
         """Record a generation, or join the one that this request repeats.
 
         Args:
             retention: none at all: it goes on only while somebody follows.
+            keep: gets the reply, once, however many follow.
 
         Raises:
             BadRequest: conflict, the key was used for another body.
@@ -88,7 +96,7 @@ class Recordings:
                 raise BadRequest(message, Code.CONFLICT)
             request.id = recording.id
             return Follower(self, recording, request, replayed=True)
-        trip = self._pipeline.trip(request, door)
+        trip = kept(self._pipeline.trip(request, door), keep)
         recording = Recording(trip, retention)
         self._charge(recording, recording.request_bytes)
         self._listed[recording.id] = recording
@@ -152,13 +160,13 @@ class Recordings:
     def _await_return(self, recording: Recording) -> None:
         """Nobody follows: end it, now or when whoever was cut off had the time to come back."""
         left = RhetorError("the caller left", Code.CANCELLED)
-        if recording.resume_s <= 0:
+        if recording.resume_s <= 0 or not (recording.named or recording.scope):
             self._stop(recording, left)
             return
         loop = asyncio.get_running_loop()
         recording.timer = loop.call_later(recording.resume_s, self._stop, recording, left)
 
-    async def _record(self, recording: Recording, trip: Trip) -> None:
+    async def _record(self, recording: Recording, trip: Trip | Kept) -> None:
         """Make the trip and write it down. Its errors are for those who follow."""
         try:
             async with trip:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -24,31 +24,22 @@ from rhetor.core.events import (
     SILENT,
     Event,
     Failed,
-    Finished,
-    OpaquePart,
-    RefusalDelta,
     Started,
-    TextDelta,
-    ThinkingDelta,
-    ThinkingSigned,
-    ToolUseDelta,
-    ToolUseStarted,
     UsageReport,
-    Vector,
 )
 from rhetor.core.request import Chat, Original, Request
 from rhetor.core.usage import Usage
 from rhetor.core.value import value
+from rhetor.pipeline.keeping import Kept
 from rhetor.pipeline.trip import Trip
+from rhetor.pipeline.weight import error_bytes, json_bytes, weigh
 from rhetor.routing.catalog import Target
 from rhetor.wire.base import Chunk
 
 BASE_BYTES = 4096  # a recording without any events: its metadata, task and places in tables
-EVENT_BYTES = 160  # an event without its text
-NUMBER_BYTES = 24  # a float
-OBJECT_BYTES = 16  # what Python keeps beside an object, and loses between two
 REQUEST_FACTOR = 4  # the body as it came, parsed, in canonical form, and as it was sent on
 BREATH = 64  # chunks; a long recording is read in steps, so that others get their turn
+RECALLED_FACTOR = 2  # what was said earlier: in canonical form, and as it was sent on
 KEPT_FIELD = "context_id"  # the one field of a body that a renderer repeats
 
 
@@ -76,7 +67,7 @@ class State(StrEnum):
 class Recording:
     """What is kept of one generation. Changes only synchronously, by the hand of `Recordings`."""
 
-    def __init__(self, trip: Trip, retention: Retention) -> None:
+    def __init__(self, trip: Trip | Kept, retention: Retention) -> None:
         self.id = trip.request.id
         self.request = trip.request
         """While it runs the whole request; afterwards what renderers need of it."""
@@ -88,6 +79,8 @@ class Recording:
         """Goes on when nobody listens."""
         self.resume_s = retention.resume_s
         """How long it goes on when nobody listens, and is not detached."""
+        self.named = False
+        """Whoever began it was told its id, and can come back."""
         self.keep_s = max(retention.detach_s, retention.resume_s)
         """How long it is kept after its end."""
         self.state = State.RUNNING
@@ -97,9 +90,7 @@ class Recording:
         self.length = 0
         """Chunks so far; they only become more."""
         self.events_bytes = 0
-        self.request_bytes = (
-            BASE_BYTES + REQUEST_FACTOR * _body_bytes(trip.request) + _words_bytes(trip.request)
-        )
+        self.request_bytes = BASE_BYTES + _said_bytes(trip.request) + _words_bytes(trip.request)
         self._chunks: list[list[Event]] = []
         self._opened = False
         self._lost: RhetorError | None = None
@@ -153,7 +144,7 @@ class Recording:
             self.append(events, weigh(events))
         else:
             self._end(error)
-            self.events_bytes += _error_bytes(error)
+            self.events_bytes += error_bytes(error)
             self._tell()
 
     def lose(self, error: RhetorError) -> None:
@@ -206,7 +197,7 @@ class Recording:
         else:
             self.state = State.CANCELLED if error.code is Code.CANCELLED else State.FAILED
         self.request = _light(self.request)
-        self.request_bytes = BASE_BYTES + _words_bytes(self.request) + _json_bytes(self.meta)
+        self.request_bytes = BASE_BYTES + _words_bytes(self.request) + json_bytes(self.meta)
 
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()
@@ -273,52 +264,9 @@ class Follower:
         return self.recording.chunks()
 
 
-def weigh(events: Iterable[Event]) -> int:
-    """About how many bytes of memory these events hold."""
-    return sum(EVENT_BYTES + _content_bytes(event) for event in events)
-
-
-def _content_bytes(event: Event) -> int:
-    match event:
-        case TextDelta(text, logprobs):
-            return sys.getsizeof(text) + (_json_bytes(logprobs) if logprobs else 0)
-        case ThinkingDelta(text) | RefusalDelta(text) | ThinkingSigned(text) | ToolUseDelta(_, text):
-            return sys.getsizeof(text)
-        case Vector(_, values):
-            return sys.getsizeof(values) + (0 if isinstance(values, str) else NUMBER_BYTES * len(values))
-        case OpaquePart(part):
-            return _json_bytes(part.data)
-        case Started(id, name) | ToolUseStarted(_, id, name):
-            return sys.getsizeof(id) + sys.getsizeof(name)
-        case Finished(_, stop_sequence):
-            return sys.getsizeof(stop_sequence)
-        case Failed(error):
-            return _error_bytes(error)
-        case _:
-            return 0
-
-
-def _error_bytes(error: RhetorError) -> int:
-    """An error with what it quotes."""
-    return EVENT_BYTES + sys.getsizeof(error.message) + _json_bytes(error.original)
-
-
-def _json_bytes(value: JsonValue | Mapping[str, JsonValue]) -> int:
-    """Parsed JSON, however deep."""
-    size_bytes, left = 0, [value]
-    while left:
-        value = left.pop()
-        size_bytes += sys.getsizeof(value) + OBJECT_BYTES
-        if isinstance(value, Mapping):
-            left += value.keys()
-            left += value.values()
-        elif isinstance(value, list):
-            left += value
-    return size_bytes
-
-
-def _body_bytes(request: Request) -> int:
-    return len(request.original.body) if request.original is not None else 0
+def _said_bytes(request: Request) -> int:
+    body_bytes = len(request.original.body) if request.original is not None else 0
+    return REQUEST_FACTOR * body_bytes + RECALLED_FACTOR * request.recalled_bytes
 
 
 def _words_bytes(request: Request) -> int:
@@ -354,5 +302,5 @@ def _bare(error: RhetorError) -> RhetorError:
     return copy.copy(error)
 
 
-Telling: TypeAlias = Trip | Follower
+Telling: TypeAlias = Trip | Kept | Follower
 """How a door gets a reply: from the trip itself, or from what is written down of it."""

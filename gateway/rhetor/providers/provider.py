@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import fields, replace
 
 from rhetor import __version__
@@ -26,6 +27,7 @@ class Prepared:
 
     call: Call
     outgoing: Outgoing
+    wire: Wire
     upstream: Upstream
     verbatim: bool
     """Caller and provider speak the same language: the reply's frames may pass untouched."""
@@ -43,11 +45,24 @@ class Provider:
         wire: the language that `row.wire` names.
         transport: its own bounded pool.
         keys: the secrets, or None when none is set; never logged, only put into a header.
+        also: the languages that `row.also` names.
     """
 
-    def __init__(self, row: ProviderRow, wire: Wire, transport: Transport, *keys: str | None) -> None:
+    def __init__(
+        self,
+        row: ProviderRow,
+        wire: Wire,
+        transport: Transport,
+        *keys: str | None,
+        also: Sequence[Wire] = (),
+    ) -> None:
         self.row = row
         self.wire = wire
+        self._own = {
+            (capability, spoken.name): spoken for spoken in (wire, *also) for capability in spoken.upstream
+        }
+        """By what is asked for, and in which language."""
+        self._first = {capability: spoken for (capability, _), spoken in reversed(self._own.items())}
         self.transport = transport
         self.quirks = quirks_of(row.quirks)
         self._headers = tuple(_headers(row, key) for key in keys or (None,))
@@ -64,7 +79,7 @@ class Provider:
         return f"Provider({self.id})"
 
     def speaks(self, capability: Capability) -> bool:
-        return capability in self.row.capabilities and capability in self.wire.upstream
+        return capability in self.row.capabilities and capability in self._first
 
     def prepare(self, request: Request, model: str, key: int = 0) -> Prepared:
         """The request as one call to this provider, with this one of its keys.
@@ -74,11 +89,14 @@ class Provider:
         """
         if self.keyless:
             raise UpstreamError(self.missing_key(), Code.NO_KEY, origin=self.id)
-        upstream = self.wire.upstream.get(request.capability)
-        if upstream is None or request.capability not in self.row.capabilities:
+        wire = self._wire_for(request)
+        if wire is None or request.capability not in self.row.capabilities:
             raise BadRequest(f"{self.row.name} does not offer {request.capability}", Code.UNSUPPORTED)
+        upstream = wire.upstream[request.capability]
         original = request.original
-        verbatim = original is not None and original.wire == self.wire.name
+        verbatim = original is not None and original.wire == wire.name
+        if not verbatim and request.bound is not None:
+            raise copy(request.bound)  # whoever passes it on may add to its message
         if not verbatim and isinstance(request.input, Chat) and request.input.choices > 1:
             message = "several choices are possible only when caller and provider speak the same language"
             raise BadRequest(message, Code.UNSUPPORTED, param="n")
@@ -95,10 +113,18 @@ class Provider:
         # A component is whatever the caller writes: it has turns of its own only where nobody is known.
         caller = request.principal or request.component or ""
         call = Call("POST", self._base_url + outgoing.path, headers, outgoing.body, caller)
-        return Prepared(call, outgoing, upstream, verbatim, request.stream)
+        return Prepared(call, outgoing, wire, upstream, verbatim, request.stream)
+
+    def _wire_for(self, request: Request) -> Wire | None:
+        """The caller's own language where it is spoken here, else the first that has a word for this."""
+        own = request.original.wire if request.original is not None else ""
+        return self._own.get((request.capability, own)) or self._first.get(request.capability)
 
     def prefilled(self, request: Request, text: str, model: str) -> Request | None:
         """The request with the beginning of its answer; None where the model takes none."""
+        wire = self._wire_for(request)
+        if wire is not None and request.original is not None and request.original.wire != wire.name:
+            request = replace(request, original=None)  # it is not what is sent
         return prefilled(request, text, model, self.quirks)
 
     def models_call(self) -> Call | None:
@@ -107,11 +133,17 @@ class Provider:
             return None
         return Call("GET", self._base_url + self.wire.models_path, self._headers[0])
 
-    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> RhetorError:
-        """What an answer that is not a success means. Some quote the key that they were sent; we do not."""
+    def refusal(
+        self, status: int, headers: Mapping[str, str], body: bytes, wire: Wire | None = None
+    ) -> RhetorError:
+        """What an answer that is not a success means. Some quote the key that they were sent; we do not.
+
+        Args:
+            wire: the language in which was asked, if not the provider's first.
+        """
         for key in self._quotable:
             body = body.replace(key, b"[redacted]")
-        error = self.wire.read_error(status, headers, body)
+        error = (wire or self.wire).read_error(status, headers, body)
         error.origin = self.id
         return error
 

@@ -61,6 +61,8 @@ class ProviderRow(_Row):
     name: str
     """As the vendor writes it."""
     wire: str
+    also: tuple[str, ...] = ()
+    """Further languages that it speaks at the same place, to callers who speak them."""
     base_url: str
     """What the wire's paths are joined to: for `openai` with the version segment, else without."""
     key_env: tuple[str, ...] = ()

@@ -29,7 +29,11 @@ class Documents(Protocol):
     """Whole things that callers come back to, such as stored responses; each has a kind and an id."""
 
     async def save(self, kind: str, owner: str, id: str, document: Json) -> None:
-        """Keep it, in place of an earlier one of this id."""
+        """Keep it, in place of an earlier one of this id. Later ones may push it out.
+
+        Raises:
+            BadRequest: too large to be kept; an earlier one stays.
+        """
 
     async def load(self, kind: str, owner: str, id: str) -> Json | None:
         """None: there is none, or it is somebody else's, or was kept no longer."""
@@ -65,10 +69,18 @@ class Transcripts(Protocol):
 
     async def append(self, kind: str, owner: str, id: str, entries: Sequence[Entry]) -> None:
         """Add these at the end; the transcript begins with its first ones. An entry whose id is there already
-        is left as it is."""
+        is left as it is. When it grows too large, a transcript loses its oldest entries.
+
+        Raises:
+            BadRequest: together these are too large to be kept; none of them is.
+        """
 
     async def describe(self, kind: str, owner: str, id: str, about: Json) -> None:
-        """Note something of it, in place of what was noted before; with that it begins."""
+        """Note something of it, in place of what was noted before; with that it begins.
+
+        Raises:
+            BadRequest: too large to be kept; what was noted before stays.
+        """
 
     async def find(self, kind: str, owner: str, id: str) -> TranscriptSummary | None:
         """None: there is none, or it is somebody else's, or was kept no longer."""

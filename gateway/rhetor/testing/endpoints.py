@@ -8,12 +8,16 @@ from typing import TypeAlias
 
 from rhetor.core.capability import Capability
 from rhetor.core.errors import RhetorError
-from rhetor.testing import ollama
 from rhetor.testing.seen import Seen
 from rhetor.testing.voices import CREATED_S, DoorVoice, Voice
 from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.ollama import OLLAMA
+from rhetor.wire.ollama.doors import CHAT_DOOR, EMBED_DOOR, EMBEDDING_DOOR, PROMPT_DOOR
+from rhetor.wire.ollama.render import LINES_TYPE
 from rhetor.wire.openai import OPENAI
+from rhetor.wire.openai.responses import RESPONSES
+
+CREATED_AT = "2026-01-01T00:00:00Z"  # as `CREATED_S`
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,14 @@ def endpoints() -> tuple[Endpoint, ...]:
     anthropic_models = ModelList(_anthropic_models, ANTHROPIC.render_error)
     return (
         Endpoint("POST", "/chat/completions", DoorVoice(OPENAI, Capability.CHAT)),
+        Endpoint("POST", "/api/embeddings", DoorVoice(OLLAMA, Capability.EMBEDDINGS, EMBEDDING_DOOR)),
+        Endpoint("POST", "/responses", DoorVoice(RESPONSES, Capability.CHAT)),
         Endpoint("POST", "/embeddings", DoorVoice(OPENAI, Capability.EMBEDDINGS)),
         Endpoint("POST", "/v1/messages", DoorVoice(ANTHROPIC, Capability.CHAT)),
         Endpoint("POST", "/v1/messages/count_tokens", DoorVoice(ANTHROPIC, Capability.COUNT_TOKENS)),
-        Endpoint("POST", "/api/chat", ollama.ChatVoice()),
-        Endpoint("POST", "/api/embed", ollama.EmbedVoice()),
+        Endpoint("POST", "/api/chat", DoorVoice(OLLAMA, Capability.CHAT, CHAT_DOOR, LINES_TYPE)),
+        Endpoint("POST", "/api/generate", DoorVoice(OLLAMA, Capability.CHAT, PROMPT_DOOR, LINES_TYPE)),
+        Endpoint("POST", "/api/embed", DoorVoice(OLLAMA, Capability.EMBEDDINGS, EMBED_DOOR)),
         Endpoint("GET", "/v1/models", anthropic_models, header="anthropic-version"),
         Endpoint("GET", "/models", ModelList(_openai_models, OPENAI.render_error)),
         Endpoint("GET", "/api/tags", ModelList(_ollama_models, OLLAMA.render_error)),
@@ -72,11 +79,11 @@ def _openai_models(models: Sequence[str]) -> object:
 
 
 def _anthropic_models(models: Sequence[str]) -> object:
-    data = [{"type": "model", "id": id, "display_name": id, "created_at": ollama.CREATED_AT} for id in models]
+    data = [{"type": "model", "id": id, "display_name": id, "created_at": CREATED_AT} for id in models]
     ends = {"first_id": models[0], "last_id": models[-1]} if models else {"first_id": None, "last_id": None}
     return {"data": data, "has_more": False, **ends}
 
 
 def _ollama_models(models: Sequence[str]) -> object:
-    listed = [{"name": id, "model": id, "modified_at": ollama.CREATED_AT} for id in models]
+    listed = [{"name": id, "model": id, "modified_at": CREATED_AT} for id in models]
     return {"models": listed}

@@ -15,7 +15,7 @@ from rhetor.core.errors import RhetorError
 from rhetor.core.events import Event, Failed
 from rhetor.core.request import Embed, Request
 from rhetor.testing.speech import is_content
-from rhetor.wire.base import STREAM_TYPE, Renderer, ReplyInfo, Wire
+from rhetor.wire.base import STREAM_TYPE, Door, Renderer, ReplyInfo, Wire
 
 CREATED_S = 1_767_225_600  # 2026-01-01: replies are the same bytes in every run
 
@@ -74,14 +74,19 @@ class Voice(Protocol):
 
 
 class DoorVoice:
-    """The voice of a language that has a door for this capability."""
+    """The voice of a language that has a door for this capability.
 
-    stream_type = STREAM_TYPE
+    Args:
+        door: another one than the language's usual.
+    """
 
-    def __init__(self, wire: Wire, capability: Capability) -> None:
+    def __init__(
+        self, wire: Wire, capability: Capability, door: Door | None = None, stream_type: str = STREAM_TYPE
+    ) -> None:
         self.capability = capability
+        self.stream_type = stream_type
         self._wire = wire
-        self._door = wire.doors[capability]
+        self._door = door or wire.doors[capability]
 
     def hear(self, body: bytes, headers: Mapping[str, str]) -> Asked:
         request = self._door.parse(body, headers)

@@ -9,8 +9,9 @@ from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.base import Wire
 from rhetor.wire.ollama import OLLAMA
 from rhetor.wire.openai import OPENAI
+from rhetor.wire.openai.responses import RESPONSES
 from rhetor.wire.tekton import TEKTON
 
 WIRES: Mapping[str, Wire] = MappingProxyType(
-    {wire.name: wire for wire in (OPENAI, ANTHROPIC, OLLAMA, TEKTON)}
+    {wire.name: wire for wire in (OPENAI, RESPONSES, ANTHROPIC, OLLAMA, TEKTON)}
 )

@@ -10,10 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rhetor.core.capability import Feature
-from rhetor.core.content import Text
+from rhetor.core.content import Audio, File, Image, Inline, Text, ToolResult, ToolUse, Url
 from rhetor.core.errors import BadRequest, Code
-from rhetor.core.request import Chat, Message, Request, Role, Wanted
-from rhetor.wire.tekton.ask import NAME_LIMIT, context_of, parse_chat
+from rhetor.core.request import (
+    Chat,
+    Message,
+    Reasoning,
+    Request,
+    ResponseFormat,
+    Role,
+    Tool,
+    ToolChoice,
+    Wanted,
+)
+from rhetor.wire.tekton.ask import MOST_HISTORY, NAME_LIMIT, context_of, history_of, parse_chat
 
 MESSAGES = [{"role": "user", "content": "q"}]
 
@@ -132,7 +142,7 @@ def test_the_system_prompt_becomes_the_leading_message() -> None:
 
 
 def test_what_a_message_cannot_say_is_named() -> None:
-    """The dialect knows results of functions, but no calls that they could answer."""
+    """The stock clients know results of functions, but no calls that they could answer."""
     request = ask(messages=[{"role": "function", "name": "clock", "content": "noon", "mood": "sunny"}])
 
     assert chat_of(request).messages == (Message(Role.USER, (Text("noon"),), "clock"),)
@@ -192,6 +202,111 @@ def test_demands_are_told_at_either_place() -> None:
     assert caught.value.param == "options.requirements.prefer"
 
 
+@pytest.mark.parametrize(
+    ("value", "most"),
+    [(True, MOST_HISTORY), (5, 5), (5.0, 5), (0, 0), (10**9, MOST_HISTORY), (False, None), (None, None)],
+)
+def test_history_is_asked_for_at_either_place(value: Any, most: int | None) -> None:
+    for request in (
+        ask(context_id="c", history=value),
+        ask(context_id="c", options={"history": value}),
+    ):
+        assert (history_of(request), request.unsaid) == (most, ())
+
+
+def test_nobody_asks_for_history_by_a_context_alone() -> None:
+    assert history_of(ask(context_id="c")) is None
+
+
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
+WEATHER = {"name": "weather", "description": "of a city", "parameters": PARAMETERS, "strict": True}
+SCHEMA = {"name": "answer", "schema": PARAMETERS, "strict": True}
+SHAPED: dict[str, tuple[Any, str, Any]] = {
+    "tools": (
+        [{"type": "function", "function": WEATHER}],
+        "tools",
+        (Tool("weather", "of a city", PARAMETERS, strict=True),),
+    ),
+    "tool_choice": (
+        {"type": "function", "function": {"name": "weather"}},
+        "tool_choice",
+        ToolChoice("named", "weather"),
+    ),
+    "parallel_tool_calls": (False, "parallel_tool_calls", False),
+    "response_format": (
+        {"type": "json_schema", "json_schema": SCHEMA},
+        "response_format",
+        ResponseFormat("json_schema", "answer", None, PARAMETERS, strict=True),
+    ),
+    "reasoning_effort": ("low", "reasoning", Reasoning(effort="low")),
+    "logprobs": (True, "logprobs", True),
+    "top_logprobs": (3, "top_logprobs", 3),
+}
+"""What is said → the field of the chat, and what it becomes."""
+
+
+@pytest.mark.parametrize("key", SHAPED)
+def test_what_has_openais_shape_stands_at_either_place(key: str) -> None:
+    said, field, expected = SHAPED[key]
+
+    for request in (ask(**{key: said}), ask(options={key: said})):
+        assert getattr(chat_of(request), field) == expected
+        assert request.unsaid == ()
+    assert ask(**{key: None}, options={key: None}).input == ask().input
+
+
+def test_what_has_openais_shape_and_no_meaning_here_is_named() -> None:
+    request = ask(
+        tools=[{"type": "web_search"}],
+        options={"tool_choice": "perhaps", "response_format": {"type": "poem"}, "n": 2},
+    )
+
+    assert (chat_of(request).tools, chat_of(request).choices) == ((), 1)
+    expected = ["tools[0]: web_search", "options.tool_choice", "options.response_format", "options.n"]
+    assert sorted(request.unsaid) == sorted(expected)
+
+
+def test_a_message_may_have_parts() -> None:
+    parts = [
+        {"type": "text", "text": "what is this?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk=", "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
+        {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}},
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,aGk=", "filename": "a.pdf"}},
+    ]
+
+    (message,) = chat_of(ask(messages=[{"role": "user", "content": parts}])).messages
+
+    assert message.parts == (
+        Text("what is this?"),
+        Image(Inline("image/png", "aGk="), "low"),
+        Image(Url("https://example.org/a.png")),
+        Audio(Inline("audio/wav", "aGk=")),
+        File(Inline("application/pdf", "aGk="), "a.pdf"),
+    )
+
+
+def test_a_conversation_may_have_calls_and_their_results() -> None:
+    calls = [
+        {"id": f"c{n}", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+        for n in (1, 2)
+    ]
+    request = ask(
+        messages=[
+            {"role": "user", "content": "q"},
+            {"role": "Assistant", "content": None, "tool_calls": calls},
+            {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+            {"role": "TOOL", "tool_call_id": "c2", "content": [{"type": "text", "text": "rainy"}]},
+        ]
+    )
+
+    assert chat_of(request).messages[1:] == (
+        Message(Role.ASSISTANT, (ToolUse("c1", "weather", "{}"), ToolUse("c2", "weather", "{}"))),
+        Message(Role.TOOL, (ToolResult("c1", (Text("sunny"),)), ToolResult("c2", (Text("rainy"),)))),
+    )
+    assert request.unsaid == ()
+
+
 @pytest.mark.parametrize("word", ["streaming", "stream"])
 def test_the_body_may_ask_for_a_stream(word: str) -> None:
     yes: dict[str, Any] = {word: True}
@@ -212,6 +327,19 @@ def test_the_body_may_ask_for_a_stream(word: str) -> None:
         ({"messages": [{"content": "q"}]}, "messages[0].role"),
         ({"messages": [{"role": "owner", "content": "q"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": 1}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages[0].content[0].text"),
+        ({"messages": [{"role": "tool", "content": "sunny"}]}, "messages[0].tool_call_id"),
+        ({"options": {"tools": [{}]}}, "options.tools[0].type"),
+        ({"options": {"tool_choice": 1}}, "options.tool_choice"),
+        (
+            {"options": {"tool_choice": {"type": "function", "function": {}}}},
+            "options.tool_choice.function.name",
+        ),
+        ({"options": {"response_format": {"type": "json_schema"}}}, "options.response_format.json_schema"),
+        ({"reasoning_effort": 1}, "reasoning_effort"),
+        ({"options": {"history": "all"}, "context_id": "c"}, "options.history"),
+        ({"options": {"history": -1}, "context_id": "c"}, "options.history"),
+        ({"options": {"history": True}}, "context_id"),
         ({"options": []}, "options"),
         ({"options": {"temperature": "hot"}}, "options.temperature"),
         ({"temperature": True}, "temperature"),
@@ -251,6 +379,7 @@ json_values = st.recursive(
 field_names = st.sampled_from(
     [
         *KNOBS,
+        *SHAPED,
         "messages",
         "options",
         "stop",

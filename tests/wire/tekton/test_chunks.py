@@ -222,3 +222,29 @@ def test_a_stream_keeps_no_text() -> None:
     tracemalloc.stop()
 
     assert held < 500_000
+
+
+def _logprobs(count: int, size: int = 100) -> list[Any]:
+    return [{"token": f"t{n}", "logprob": -0.5, "bytes": None, "x": "x" * size} for n in range(count)]
+
+
+@pytest.mark.parametrize("size", [100, 10_000], ids=["in a chunk", "in many"])
+def test_what_is_known_of_tokens_follows_their_text(size: int) -> None:
+    """Also where it is too long for one line."""
+    told = _logprobs(20, size)
+    body = stream([Started("", "m"), TextDelta("hi", told), Finished(FinishReason.STOP)])
+    first, *chunks, last = chunks_of(body)
+    assert first["chunk"] == "hi"
+    assert [each for chunk in chunks for each in chunk["logprobs"]] == told
+    assert {chunk["chunk"] for chunk in chunks} == {""}
+    assert all(len(line) <= LINE_LIMIT_BYTES for line in lines_of(body))
+    assert "reply: logprobs of a token" not in last["meta"]["dropped"]
+    for chunk in chunks:
+        StreamingChunk.model_validate(chunk)
+
+
+def test_what_is_known_of_a_token_and_fits_no_line_is_named() -> None:
+    told = [*_logprobs(1), *_logprobs(1, LINE_LIMIT_BYTES)]
+    chunks = chunks_of(stream([Started("", "m"), TextDelta("hi", told), Finished(FinishReason.STOP)]))
+    assert [chunk["logprobs"] for chunk in chunks if "logprobs" in chunk] == [told[:1]]
+    assert "reply: logprobs of a token" in chunks[-1]["meta"]["dropped"]

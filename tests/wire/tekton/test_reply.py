@@ -176,3 +176,9 @@ def test_a_refusal_of_a_tekton_server_is_read() -> None:
     error = TEKTON.read_error(503, {}, b'{"error":"all busy"}')
 
     assert (error.code, error.message) == (Code.UNAVAILABLE, "the provider answered 503: all busy")
+
+
+def test_what_is_known_of_tokens_stands_beside_the_text() -> None:
+    told: list[Any] = [{"token": "hi", "logprob": -0.5, "top_logprobs": []}]
+    said = answer([Started("", "m"), TextDelta("hi", told), Finished(FinishReason.STOP)])
+    assert (said["content"], said["logprobs"]) == ("hi", told)

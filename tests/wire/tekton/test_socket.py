@@ -81,6 +81,7 @@ def test_a_response_waits_for_the_ending() -> None:
 def test_rule_a_failure_is_an_error_frame_with_a_text(kind: type[Responder] | type[Streamer]) -> None:
     frame = orjson.loads(kind("r1", INFO, "comp").frames(FAILED)[-1])
 
+    assert frame.pop("meta")["attempts"] == INFO.meta["attempts"]
     assert frame == {
         "type": "ERROR",
         "request_id": "r1",

@@ -9,6 +9,7 @@ read 2026-11-20), else it joins the first.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -46,6 +47,7 @@ def write_conversation(messages: Sequence[Message], system_inside: bool, dropped
         BadRequest: unsupported, something cannot be said in this language, or nobody but the system speaks.
     """
     talk = Conversation([], [])
+    others = [number for number, it in enumerate(messages) if it.role is not Role.SYSTEM]
     for number, message in enumerate(messages):
         path = f"messages[{number}]"
         blocks = write_blocks(message.parts, f"{path}.content", dropped)
@@ -57,11 +59,13 @@ def write_conversation(messages: Sequence[Message], system_inside: bool, dropped
             _add(talk.turns, _SIDES[message.role], blocks)
         elif not talk.turns:
             talk.system += [_system_text(block, path) for block in blocks]
-        elif system_inside and _is_placed(messages, number):
+        elif system_inside and _is_placed(messages, others, number):
             _add(talk.turns, "system", blocks)
         else:
             dropped.append(f"{path}: moved to system")
             talk.system += [_system_text(block, path) for block in blocks]
+    for turn in talk.turns:
+        turn.blocks.sort(key=_after_results)
     if not talk.turns:
         raise BadRequest("messages: the user has to say something", Code.UNSUPPORTED, param="messages")
     return talk
@@ -73,20 +77,22 @@ _SIDES = {Role.USER: "user", Role.TOOL: "user", Role.ASSISTANT: "assistant"}
 def _add(turns: list[Turn], role: str, blocks: list[Block]) -> None:
     if not turns or turns[-1].role != role:
         turns.append(Turn(role))
-    turn = turns[-1]
-    turn.blocks += blocks
-    turn.blocks.sort(key=_after_results)
+    turns[-1].blocks += blocks
 
 
 def _after_results(block: Block) -> bool:
     return block["type"] != "tool_result"
 
 
-def _is_placed(messages: Sequence[Message], number: int) -> bool:
-    """Whether the API takes a system message here: after the user, and before the assistant or at the end."""
-    before = next(it.role for it in reversed(messages[:number]) if it.role is not Role.SYSTEM)
-    after = (it.role for it in messages[number + 1 :] if it.role is not Role.SYSTEM)
-    return before is not Role.ASSISTANT and next(after, Role.ASSISTANT) is Role.ASSISTANT
+def _is_placed(messages: Sequence[Message], others: Sequence[int], number: int) -> bool:
+    """Whether the API takes a system message here: after the user, and before the assistant or at the end.
+
+    Args:
+        others: the numbers of all messages that are not the system's; the first comes before this one.
+    """
+    at = bisect(others, number)
+    after = messages[others[at]].role if at < len(others) else Role.ASSISTANT
+    return messages[others[at - 1]].role is not Role.ASSISTANT and after is Role.ASSISTANT
 
 
 def _system_text(block: Block, path: str) -> Block:

@@ -1,9 +1,9 @@
-"""Ollama's own language, spoken to local Ollama servers and to ollama.com.
+"""Ollama's own language, spoken to local Ollama servers and to ollama.com, and heard from their clients.
 
 Beside it Ollama speaks OpenAI's language, but says less there: nothing of
-`think`, `top_k` or why a model was only loaded. `/api/generate` is left out:
-its raw prompts and infills have no canonical form that could ask for them,
-and with a template it does what `/api/chat` does.
+`think`, `top_k` or why a model was only loaded. We ask by `/api/chat` and
+`/api/embed`; `/api/generate` and `/api/embeddings` are asked where a caller did,
+since what only they can say has no canonical form.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from rhetor.wire import fields
 from rhetor.wire.base import Decoder, Door, ModelEntry, Outgoing, Quirks, Upstream
 from rhetor.wire.lenient import parse, things, word
 from rhetor.wire.ollama import errors
+from rhetor.wire.ollama.doors import CHAT_DOOR, EMBED_DOOR
 from rhetor.wire.ollama.embeddings import EmbedDecoder, write_embed
 from rhetor.wire.ollama.outgoing import ChatBody
 from rhetor.wire.ollama.reading import ReplyDecoder, StreamDecoder
 
 CHAT_PATH = "/api/chat"
+PROMPT_PATH = "/api/generate"
 EMBED_PATH = "/api/embed"
+EMBEDDING_PATH = "/api/embeddings"
 TAGS_PATH = "/api/tags"
 
 
@@ -34,7 +37,9 @@ class _ChatUpstream:
         return _outgoing(CHAT_PATH, body.fields, body.dropped, quirks)
 
     def retarget(self, original: Original, model: str, quirks: Quirks) -> Outgoing:
-        return _outgoing(CHAT_PATH, {**original.fields, "model": model}, [], quirks)
+        said = original.fields
+        path = PROMPT_PATH if said.get("prompt") and not said.get("messages") else CHAT_PATH
+        return _outgoing(path, {**original.fields, "model": model}, [], quirks)
 
     def decoder(self, stream: bool, outgoing: Outgoing) -> Decoder:
         return StreamDecoder() if stream else ReplyDecoder()
@@ -46,7 +51,9 @@ class _EmbedUpstream:
         return _outgoing(EMBED_PATH, body, dropped, quirks)
 
     def retarget(self, original: Original, model: str, quirks: Quirks) -> Outgoing:
-        return _outgoing(EMBED_PATH, {**original.fields, "model": model}, [], quirks)
+        said = original.fields
+        path = EMBEDDING_PATH if said.get("prompt") and not said.get("input") else EMBED_PATH
+        return _outgoing(path, {**original.fields, "model": model}, [], quirks)
 
     def decoder(self, stream: bool, outgoing: Outgoing) -> Decoder:
         return EmbedDecoder()
@@ -65,14 +72,14 @@ class _Ollama:
         Capability.CHAT: _ChatUpstream(),
         Capability.EMBEDDINGS: _EmbedUpstream(),
     }
-    doors: Mapping[Capability, Door] = {}
+    doors: Mapping[Capability, Door] = {Capability.CHAT: CHAT_DOOR, Capability.EMBEDDINGS: EMBED_DOOR}
     models_path = TAGS_PATH
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return errors.read_error(status, headers, body)
 
     def render_error(self, error: RhetorError, request_id: str) -> bytes:
-        return fields.dump({"error": error.message})
+        return errors.error_body(error)
 
     def error_status(self, error: RhetorError) -> int:
         return error.status

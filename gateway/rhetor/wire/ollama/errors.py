@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rhetor.core.content import Json
-from rhetor.core.errors import Code, UpstreamError
-from rhetor.wire import refusals
+from rhetor.core.errors import Code, RhetorError, UpstreamError
+from rhetor.wire import fields, refusals
 
 WIRE = "ollama"
 
@@ -35,6 +35,11 @@ def read_error(status: int, headers: Mapping[str, str], body: bytes) -> Upstream
         wire=WIRE,
         original=None if secret else said,
     )
+
+
+def error_body(error: RhetorError) -> bytes:
+    """The body of an error reply, and without its line end the last line of a stream that failed."""
+    return fields.dump({"error": error.message})
 
 
 def stream_error(said: Json) -> UpstreamError:

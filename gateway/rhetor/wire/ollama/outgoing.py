@@ -217,11 +217,11 @@ def _tool_call(use: ToolUse) -> JsonValue:
     return {
         "id": use.id,
         "type": "function",
-        "function": {"name": use.name, "arguments": _object(use.arguments)},
+        "function": {"name": use.name, "arguments": as_object(use.arguments)},
     }
 
 
-def _object(arguments: str) -> JsonValue:
+def as_object(arguments: str) -> JsonValue:
     """Arguments travel as an object; what a model wrote that is none is wrapped, so that nothing is lost."""
     if not arguments:
         return {}

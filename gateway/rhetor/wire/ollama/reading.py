@@ -3,6 +3,7 @@
 https://docs.ollama.com/api/streaming and /api/errors (read 2026-11-20): every
 line is a whole object with a piece of the message; the last has `done`, or is
 `{"error": "text"}`, which comes with status 200 once the reply has begun.
+What answers a prompt has its text under `response`, and no message.
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ class ReplyReader:
 
     def _events(self, said: Json) -> Iterator[Event]:
         message = thing(said, "message")
-        thought, text = word(message, "thinking"), word(message, "content")
+        thought = word(message, "thinking") or word(said, "thinking")
+        text = word(message, "content") or word(said, "response")
         probabilities = _logprobs(things(said, "logprobs"))
         if thought:
             yield ThinkingDelta(thought)

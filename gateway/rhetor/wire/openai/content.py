@@ -65,17 +65,17 @@ def _read_refusal(part: Json, path: str) -> Part:
 
 def _read_image(part: Json, path: str) -> Part:
     if isinstance(url := part.get("image_url"), str):  # Mistral's habit
-        return Image(_source_of(url), cache=read_cache(part))
+        return Image(source_of(url), cache=read_cache(part))
     image = fields.mapping(part, "image_url", path)
     where = fields.join(path, "image_url")
     return Image(
-        _source_of(fields.text(image, "url", where)),
+        source_of(fields.text(image, "url", where)),
         fields.optional_text(image, "detail", where),
         read_cache(part),
     )
 
 
-def _read_audio(part: Json, path: str) -> Part:
+def read_audio(part: Json, path: str) -> Part:
     audio = fields.mapping(part, "input_audio", path)
     where = fields.join(path, "input_audio")
     word = fields.text(audio, "format", where)
@@ -90,7 +90,7 @@ def _read_file(part: Json, path: str) -> Part:
     if file_id is not None:
         source = Uploaded(file_id)
     else:
-        source = _source_of(fields.text(file, "file_data", where), bare=_FILE_TYPE)
+        source = source_of(fields.text(file, "file_data", where), bare=_FILE_TYPE)
     return File(source, fields.optional_text(file, "filename", where), read_cache(part))
 
 
@@ -98,12 +98,12 @@ _READERS: Mapping[str, Callable[[Json, str], Part]] = {
     "text": _read_text,
     "refusal": _read_refusal,
     "image_url": _read_image,
-    "input_audio": _read_audio,
+    "input_audio": read_audio,
     "file": _read_file,
 }
 
 
-def _source_of(url: str, bare: str | None = None) -> Source:
+def source_of(url: str, bare: str | None = None) -> Source:
     """What a URL points to or carries itself; `bare` is the type of data that may come without a URL."""
     inline = _DATA_URL.match(url)
     if inline is not None:
@@ -116,9 +116,14 @@ def _source_of(url: str, bare: str | None = None) -> Source:
 class Dropped(list[str]):
     """Paths of what the language, or the provider, cannot take."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._named: set[str] = set()
+
     def once(self, name: str) -> None:
         """Names what would otherwise be named for every part."""
-        if name not in self:
+        if name not in self._named:
+            self._named.add(name)
             self.append(name)
 
 

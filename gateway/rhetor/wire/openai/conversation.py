@@ -7,7 +7,7 @@ thinking, content, refusal, tool calls, which is the only one the language has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rhetor.core.content import (
     Image,
@@ -34,7 +34,7 @@ from rhetor.wire.openai.content import (
 )
 from rhetor.wire.openai.vocabulary import NAME
 
-_ROLES = {
+ROLES: Mapping[str, Role] = {
     "system": Role.SYSTEM,
     "developer": Role.SYSTEM,
     "user": Role.USER,
@@ -49,38 +49,44 @@ _KNOWN = frozenset(
 )
 
 
-def read_messages(body: Json, unsaid: list[str]) -> tuple[Message, ...]:
-    """The conversation; fields of messages that have no canonical form go into `unsaid`."""
+def _role(message: Json, path: str) -> Role:
+    word = fields.text(message, "role", path)
+    role = ROLES.get(word)
+    if role is None:
+        where = fields.join(path, "role")
+        raise BadRequest(f"{where}: expected one of {', '.join(ROLES)}, got {word!r}", param=where)
+    return role
+
+
+def read_messages(
+    body: Json, unsaid: list[str], role_of: Callable[[Json, str], Role] = _role
+) -> tuple[Message, ...]:
+    """The conversation; fields of messages that have no canonical form go into `unsaid`.
+
+    Args:
+        role_of: reads a message's role, for languages with other words for them. Gets the message's path too.
+    """
     if not fields.items(body, "messages"):
         raise BadRequest("messages: expected at least one message", param="messages")
-    messages: list[Message] = []
+    messages: list[tuple[Role, list[Part], str | None]] = []
     called: str | None = None  # the id that we gave to the last function_call, which has none
     for number, (message, path) in enumerate(fields.objects(body, "messages")):
-        role = _role(message, path)
+        role = role_of(message, path)
         if role is Role.TOOL:
             result = _read_result(message, path, called)
-            if messages and messages[-1].role is Role.TOOL:
-                messages[-1] = Message(Role.TOOL, (*messages[-1].parts, result))
+            if messages and messages[-1][0] is Role.TOOL:
+                messages[-1][1].append(result)
             else:
-                messages.append(Message(Role.TOOL, (result,)))
+                messages.append((role, [result], None))
         else:
             parts = read_content(message, path)
             if role is Role.ASSISTANT:
                 called = f"function_call_{number}"
                 parts = _read_assistant(message, path, parts, called)
-            messages.append(Message(role, tuple(parts), fields.optional_text(message, "name", path)))
+            messages.append((role, parts, fields.optional_text(message, "name", path)))
         if not message.keys() <= _KNOWN:
             unsaid += [f"{path}.{key}" for key, value in message.items() if value and key not in _KNOWN]
-    return tuple(messages)
-
-
-def _role(message: Json, path: str) -> Role:
-    word = fields.text(message, "role", path)
-    role = _ROLES.get(word)
-    if role is None:
-        where = fields.join(path, "role")
-        raise BadRequest(f"{where}: expected one of {', '.join(_ROLES)}, got {word!r}", param=where)
-    return role
+    return tuple(Message(role, tuple(parts), name) for role, parts, name in messages)
 
 
 def _read_result(message: Json, path: str, called: str | None) -> ToolResult:

@@ -72,19 +72,26 @@ def error_inside(fields: Json, event: str = "") -> UpstreamError | None:
 
 def error_body(error: RhetorError) -> bytes:
     """The error object, as a reply's body or a frame's data."""
-    if error.wire == NAME and error.original is not None:
-        said = dict(error.original)
-        if isinstance(said.get("code"), int):
-            del said["code"]  # a repeated status (llama.cpp, vLLM, Gemini) where callers' types expect a word
-        return orjson.dumps({"error": {**_error_fields(error), **said}})
-    return orjson.dumps({"error": _error_fields(error)})
+    return orjson.dumps({"error": error_fields(error)})
 
 
-def _error_fields(error: RhetorError) -> dict[str, JsonValue]:
+def error_fields(error: RhetorError) -> dict[str, JsonValue]:
+    """What stands in the error object: all that the provider said, where it speaks this language."""
     kind, code = _SAID_AS.get(error.code, (None, str(error.code)))
     if kind is None:
         kind = "invalid_request_error" if error.status < 500 else "server_error"
-    return {"message": error.message, "type": kind, "param": error.param, "code": code}
+    fields: dict[str, JsonValue] = {
+        "message": error.message,
+        "type": kind,
+        "param": error.param,
+        "code": code,
+    }
+    if error.wire == NAME and error.original is not None:
+        fields |= error.original
+        if isinstance(fields.get("code"), int):
+            # a repeated status (llama.cpp, vLLM, Gemini) where callers' types expect a word
+            fields["code"] = code
+    return fields
 
 
 def _interpret(status: int, fields: Json, retry_after_s: float | None) -> UpstreamError:

@@ -78,7 +78,7 @@ class ChatStream:
                     raw = last.raw
                 elif passes and parse(last.data) is not None:
                     raw = last.raw + b"\n\n"
-                elif not narrator.started and (error := _instead_of_stream(last.raw)):
+                elif not narrator.started and (error := instead_of_stream(last.raw)):
                     narrator.end(Failed(error))
         if not narrator.ended and self._finish is not None:
             self._end()
@@ -251,7 +251,7 @@ def _failure_of(choice: Json) -> UpstreamError | None:
     return None
 
 
-def _instead_of_stream(body: bytes) -> UpstreamError | None:
+def instead_of_stream(body: bytes) -> UpstreamError | None:
     """What came where a stream was asked for; None when it was only comments."""
     if body.lstrip().startswith(b":"):
         return None

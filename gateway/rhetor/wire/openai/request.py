@@ -68,37 +68,37 @@ def _chat(said: Json, unsaid: list[str]) -> Chat:
     settings = {
         name: value
         for key, (name, read) in _SETTINGS.items()
-        if key in said and (value := read(said, key, unsaid)) is not None
+        if key in said and (value := read(said, key, "", unsaid)) is not None
     }
     return Chat(messages=read_messages(said, unsaid), **settings)
 
 
-def _user(said: Json, key: str, unsaid: list[str]) -> str | None:
+def _user(said: Json, key: str, path: str, unsaid: list[str]) -> str | None:
     """Whom the caller acts for; a `safety_identifier`, its successor, that says something else is lost."""
-    user = fields.optional_text(said, key) or None
+    user = fields.optional_text(said, key, path) or None
     if user is not None and said.get("safety_identifier") not in (None, user):
-        unsaid.append("safety_identifier")
+        unsaid.append(fields.join(path, "safety_identifier"))
     return user
 
 
-def _stop(said: Json, key: str, unsaid: list[str]) -> tuple[str, ...]:
-    stop = said[key]
-    return (stop,) if isinstance(stop, str) else fields.texts(said, key)
+def _stop(said: Json, key: str, path: str, unsaid: list[str]) -> tuple[str, ...]:
+    stop = said.get(key)
+    return (stop,) if isinstance(stop, str) else fields.texts(said, key, path)
 
 
-def _reasoning(said: Json, key: str, unsaid: list[str]) -> Reasoning | None:
-    effort = fields.optional_text(said, key)
+def _reasoning(said: Json, key: str, path: str, unsaid: list[str]) -> Reasoning | None:
+    effort = fields.optional_text(said, key, path)
     return None if effort is None else Reasoning(effort=effort, enabled=effort != "none")
 
 
-def _tools(said: Json, key: str, unsaid: list[str]) -> tuple[Tool, ...]:
+def _tools(said: Json, key: str, path: str, unsaid: list[str]) -> tuple[Tool, ...]:
     tools = []
-    for tool, path in fields.objects(said, key):
-        kind = fields.text(tool, "type", path)
+    for tool, where in fields.objects(said, key, path):
+        kind = fields.text(tool, "type", where)
         if kind == "function":
-            tools.append(_tool(tool, path))
+            tools.append(_tool(tool, where))
         else:
-            unsaid.append(f"{path}: {kind}")
+            unsaid.append(f"{where}: {kind}")
     return tuple(tools)
 
 
@@ -114,40 +114,43 @@ def _tool(tool: Json, path: str) -> Tool:
     )
 
 
-def _tool_choice(said: Json, key: str, unsaid: list[str]) -> ToolChoice | None:
+def _tool_choice(said: Json, key: str, path: str, unsaid: list[str]) -> ToolChoice | None:
     """A word or `{"type": "function", …}`; words and types that came later have no canonical form."""
-    choice = said[key]
+    choice = said.get(key)
+    where = fields.join(path, key)
     if isinstance(choice, str):
         if choice in _CHOICES:
             return _CHOICES[choice]
     elif choice is None:
         return None
     else:
-        wanted = fields.as_mapping(choice, "tool_choice")
+        wanted = fields.as_mapping(choice, where)
         if wanted.get("type") == "function":
-            function = fields.mapping(wanted, "function", "tool_choice")
-            return ToolChoice("named", fields.text(function, "name", "tool_choice.function"))
-    unsaid.append("tool_choice")
+            function = fields.mapping(wanted, "function", where)
+            return ToolChoice("named", fields.text(function, "name", fields.join(where, "function")))
+    unsaid.append(where)
     return None
 
 
-def _response_format(said: Json, key: str, unsaid: list[str]) -> ResponseFormat | None:
-    wanted = fields.optional_mapping(said, key)
+def _response_format(said: Json, key: str, path: str, unsaid: list[str]) -> ResponseFormat | None:
+    wanted = fields.optional_mapping(said, key, path)
     if wanted is None:
         return None
-    match fields.text(wanted, "type", "response_format"):
+    where = fields.join(path, key)
+    match fields.text(wanted, "type", where):
         case "text":
             return ResponseFormat("text")
         case "json_object":
             return ResponseFormat("json")
         case "json_schema":
-            return _json_schema(fields.mapping(wanted, "json_schema", "response_format"))
-    unsaid.append("response_format")
+            return _json_schema(
+                fields.mapping(wanted, "json_schema", where), fields.join(where, "json_schema")
+            )
+    unsaid.append(where)
     return None
 
 
-def _json_schema(wanted: Json) -> ResponseFormat:
-    path = "response_format.json_schema"
+def _json_schema(wanted: Json, path: str) -> ResponseFormat:
     return ResponseFormat(
         "json_schema",
         name=fields.optional_text(wanted, "name", path),
@@ -157,31 +160,31 @@ def _json_schema(wanted: Json) -> ResponseFormat:
     )
 
 
-_Reader: TypeAlias = Callable[[Json, str, list[str]], Any]
-"""Reads a top-level field that is there; None when it says nothing. Gets the body, its key, and `unsaid`."""
+Reader: TypeAlias = Callable[[Json, str, str, list[str]], Any]
+"""Reads a setting; None when it says nothing. Gets the object, its key, the object's path, and `unsaid`."""
 
 
-def _flag(said: Json, key: str, unsaid: list[str]) -> bool | None:
-    return fields.optional_flag(said, key)
+def _flag(said: Json, key: str, path: str, unsaid: list[str]) -> bool | None:
+    return fields.optional_flag(said, key, path)
 
 
-def _text(said: Json, key: str, unsaid: list[str]) -> str | None:
-    return fields.optional_text(said, key) or None
+def _text(said: Json, key: str, path: str, unsaid: list[str]) -> str | None:
+    return fields.optional_text(said, key, path) or None
 
 
-def _number(said: Json, key: str, unsaid: list[str]) -> float | None:
-    return fields.optional_number(said, key)
+def _number(said: Json, key: str, path: str, unsaid: list[str]) -> float | None:
+    return fields.optional_number(said, key, path)
 
 
-def _integer(said: Json, key: str, unsaid: list[str]) -> int | None:
-    return fields.optional_integer(said, key)
+def _integer(said: Json, key: str, path: str, unsaid: list[str]) -> int | None:
+    return fields.optional_integer(said, key, path)
 
 
-def _positive(said: Json, key: str, unsaid: list[str]) -> int | None:
-    return fields.optional_integer(said, key, least=1)
+def _positive(said: Json, key: str, path: str, unsaid: list[str]) -> int | None:
+    return fields.optional_integer(said, key, path, least=1)
 
 
-_SETTINGS: Mapping[str, tuple[str, _Reader]] = {
+_SETTINGS: Mapping[str, tuple[str, Reader]] = {
     "tools": ("tools", _tools),
     "tool_choice": ("tool_choice", _tool_choice),
     "parallel_tool_calls": ("parallel_tool_calls", _flag),
@@ -203,5 +206,18 @@ _SETTINGS: Mapping[str, tuple[str, _Reader]] = {
     "user": ("end_user", _user),
 }
 """Key in the body → field of `Chat`, and how it is read."""
+SHAPED: Mapping[str, tuple[str, Reader]] = {
+    key: _SETTINGS[key]
+    for key in (
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "reasoning_effort",
+        "logprobs",
+        "top_logprobs",
+    )
+}
+"""Those whose shape other languages have taken over."""
 _SAID = frozenset({"model", "messages", "stream", "stream_options", *OURS, *_SETTINGS})
 """Fields with a canonical form; a value of theirs may still have none."""

@@ -19,7 +19,9 @@ from rhetor.wire.tekton.chunks import StreamReply
 from rhetor.wire.tekton.reply import WholeReply, error_body
 
 
-class _ChatDoor:
+class ChatDoor:
+    """`/api/v1/chat` and `/api/v1/chat/stream`."""
+
     keepalive = KEEPALIVE
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
@@ -30,10 +32,12 @@ class _ChatDoor:
         return StreamReply(info, context_id) if request.stream else WholeReply(info, context_id)
 
 
-class _Tekton:
+class Tekton:
+    """The language, as its constant below is handed around."""
+
     name = WIRE
     upstream: Mapping[Capability, Upstream] = {}
-    doors: Mapping[Capability, Door] = {Capability.CHAT: _ChatDoor()}
+    doors: Mapping[Capability, Door] = {Capability.CHAT: ChatDoor()}
     models_path = None
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
@@ -51,4 +55,4 @@ class _Tekton:
         return []
 
 
-TEKTON = _Tekton()
+TEKTON = Tekton()

@@ -18,19 +18,25 @@ The stock client always names a provider; one that means a route names ours,
 it is about: the rules go by `component` and `task` (also `task_type`), the
 demands of `requirements` by what the models can do.
 
-`context_id` is a tag that comes back in the reply, not a key to any memory.
+`context_id` is a tag that comes back in the reply. Only who says `history`
+besides has what was said in that context told to the model again.
+
+Tools, their choice, formats of replies, the effort of thinking, and all that a
+message may hold beside text have OpenAI's shape.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rhetor.core.capability import Capability
 from rhetor.core.content import Json, Text
 from rhetor.core.errors import BadRequest
 from rhetor.core.request import Chat, Message, Original, Request, Role
 from rhetor.wire import fields
+from rhetor.wire.openai.conversation import ROLES, read_messages
+from rhetor.wire.openai.request import SHAPED
 from rhetor.wire.wanted import KEY, read_wanted
 
 WIRE = "tekton"
@@ -38,14 +44,16 @@ OURSELVES = ("rhetor", "auto")  # provider ids that stand for whatever the gatew
 DEFAULT_CONTEXT = "default"
 NAME_LIMIT = 1_000  # characters; names come back in every chunk of a stream, which must stay small
 COMPONENT_HEADER = "x-component-id"
+MOST_HISTORY = 1_000  # messages of a context that are looked at, however many there are
 
 _MODEL = {"provider_id", "provider", "model_id", "model"}
 _SAMPLING = {"temperature", "max_tokens", "top_p", "top_k", "presence_penalty", "frequency_penalty", "seed"}
 _STEERING = {"stop", "stop_sequences", "timeout", "fallback_provider", "fallback_model"}
 _KEPT = {"detach_s", "resume_s"}
 _RULED = {"task", "task_type", KEY}
+_HISTORY = "history"
 _FOR_THE_CLIENT = {"streaming", "stream", "retry_count", "retry_delay"}
-_EITHER_PLACE = _MODEL | _SAMPLING | _STEERING | _KEPT | _RULED | _FOR_THE_CLIENT
+_EITHER_PLACE = _MODEL | _SAMPLING | _STEERING | _KEPT | _RULED | _FOR_THE_CLIENT | SHAPED.keys() | {_HISTORY}
 _AT_THE_TOP = {"messages", "system_prompt", "context_id", "component", "component_id", "options"}
 
 Conversation: TypeAlias = Callable[[Json, list[str]], tuple[Message, ...]]
@@ -62,7 +70,11 @@ def parse_chat(body: bytes, headers: Mapping[str, str]) -> Request:
     Raises:
         BadRequest: says which field is wrong and what was expected.
     """
-    said = fields.parse_object(body)
+    return read_chat(fields.parse_object(body), body, headers)
+
+
+def read_chat(said: Json, body: bytes, headers: Mapping[str, str]) -> Request:
+    """The same of a body that is parsed already."""
     kept = {COMPONENT_HEADER: headers[COMPONENT_HEADER]} if COMPONENT_HEADER in headers else {}
     request = to_request(said, messages_of, Original(WIRE, body, said, kept))
     request.component = request.component or short_name(kept, COMPONENT_HEADER)
@@ -76,11 +88,29 @@ def context_of(request: Request) -> str:
     return said if isinstance(said, str) and said else request.component or DEFAULT_CONTEXT
 
 
+def history_of(request: Request) -> int | None:
+    """How many earlier messages of its context may be told with it; None: it asks for no history."""
+    return _history(_settings(request.original.fields)) if request.original is not None else None
+
+
 def messages_of(said: Json, unsaid: list[str]) -> tuple[Message, ...]:
-    """The conversation, without the system prompt that may stand beside it."""
-    if not fields.items(said, "messages"):
-        raise BadRequest("messages: expected at least one message", param="messages")
-    return tuple(_message(message, path, unsaid) for message, path in fields.objects(said, "messages"))
+    """The conversation, without the system prompt that may stand beside it. OpenAI's but for its roles,
+    which are written in any case."""
+
+    def role_of(message: Json, path: str) -> Role:
+        word = fields.text(message, "role", path).lower()
+        if word not in _ROLES:
+            expected = ", ".join(_ROLES)
+            raise BadRequest(f"{path}.role: expected one of {expected}, got {word!r}", param=f"{path}.role")
+        if word == "function":
+            unsaid.append(f"{path}.role: function")
+        return _ROLES[word]
+
+    return read_messages(said, unsaid, role_of)
+
+
+_ROLES: Mapping[str, Role] = {**ROLES, "function": Role.USER}
+"""The stock clients know results of functions, but no calls that they would answer: a user's words."""
 
 
 def to_request(
@@ -93,7 +123,9 @@ def to_request(
     """
     at = _settings(said)
     unsaid = _not_understood(said, beside)
-    short_name(said, "context_id")
+    context_id = short_name(said, "context_id")
+    if _history(at) is not None and context_id is None:
+        raise fields.missing("context_id", "the context whose history is asked for")
     return Request(
         id="",
         capability=Capability.CHAT,
@@ -108,6 +140,7 @@ def to_request(
             frequency_penalty=fields.optional_number(*at("frequency_penalty")),
             seed=fields.optional_integer(*at("seed")),
             stop=_stop(*at("stop")) or _stop(*at("stop_sequences")),
+            **_shaped(said, at, unsaid),
         ),
         fallbacks=_fallbacks(at),
         timeout_s=_timeout_s(*at("timeout")),
@@ -139,29 +172,6 @@ def _settings(said: Json) -> _At:
     return at
 
 
-def _message(message: Json, path: str, unsaid: list[str]) -> Message:
-    """One message: its role in any case, its text, and perhaps the speaker's name."""
-    word = fields.text(message, "role", path).lower()
-    if word not in _ROLES:
-        expected = ", ".join(_ROLES)
-        raise BadRequest(f"{path}.role: expected one of {expected}, got {word!r}", param=f"{path}.role")
-    if word == "function":  # its result has no call that it answers, so it is told as the user's words
-        unsaid.append(f"{path}.role: function")
-    unsaid += [f"{path}.{key}" for key, value in message.items() if value is not None and key not in _MESSAGE]
-    text = fields.optional_text(message, "content", path)
-    name = fields.optional_text(message, "name", path)
-    return Message(_ROLES[word], (Text(text),) if text else (), name)
-
-
-_ROLES: Mapping[str, Role] = {
-    "system": Role.SYSTEM,
-    "user": Role.USER,
-    "assistant": Role.ASSISTANT,
-    "function": Role.USER,
-}
-_MESSAGE = {"role", "content", "name"}
-
-
 def _system_prompt(said: Json) -> tuple[Message, ...]:
     prompt = fields.optional_text(said, "system_prompt")
     return (Message(Role.SYSTEM, (Text(prompt),)),) if prompt else ()
@@ -175,6 +185,17 @@ def _model(at: _At) -> str:
     return _qualified(provider, model_id or model)
 
 
+def _history(at: _At) -> int | None:
+    where, key, path = at(_HISTORY)
+    value = where.get(key)
+    if value is None or isinstance(value, bool):
+        return MOST_HISTORY if value else None
+    number = fields.as_integer(value)
+    if number is None or number < 0:
+        raise fields.wrong(fields.join(path, key), "true, false or a number of messages", value)
+    return min(number, MOST_HISTORY)
+
+
 def _fallbacks(at: _At) -> tuple[str, ...]:
     model = _qualified(short_name(*at("fallback_provider")), short_name(*at("fallback_model")))
     return (model,) if model else ()
@@ -185,6 +206,13 @@ def _qualified(provider: str | None, model: str | None) -> str:
     if provider is None or provider in OURSELVES or model.startswith(f"{provider}/"):
         return model
     return f"{provider}/{model}"
+
+
+def _shaped(said: Json, at: _At, unsaid: list[str]) -> dict[str, Any]:
+    """The settings that have OpenAI's shape, as fields of `Chat`."""
+    options = fields.optional_mapping(said, "options") or {}
+    asked = ((key, *SHAPED[key]) for key in SHAPED if key in said or key in options)
+    return {field: value for key, field, read in asked if (value := read(*at(key), unsaid)) is not None}
 
 
 def _stop(where: Json, key: str, path: str) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ DONE = b"data: [DONE]\n\n"
 class Chunks:
     """Events → the chunks of one reply, as JSON objects.
 
-    Text goes out as it comes, thoughts as chunks without text. Tool calls wait
+    Text goes out as it comes, thoughts and logprobs as chunks without text. Tool calls wait
     for the last chunk; where they are too large for it they come before it, in
     pieces like OpenAI's stream deltas: pieces of one call share its `index`,
     their arguments are to be joined.
@@ -63,7 +63,11 @@ class Chunks:
     def of(self, event: Event) -> Iterator[bytes]:
         """The chunks that this event completes."""
         match event:
-            case TextDelta(text) | RefusalDelta(text):
+            case TextDelta(text, logprobs):
+                yield from self._text(b'{"chunk":', text)
+                if logprobs:
+                    yield from self._logprobs(logprobs)
+            case RefusalDelta(text):
                 yield from self._text(b'{"chunk":', text)
             case ThinkingDelta(text):
                 yield from self._text(b'{"chunk":"","thinking":', text)
@@ -83,6 +87,17 @@ class Chunks:
     def _text(self, head: bytes, text: str) -> Iterator[bytes]:
         for piece in pieces(text, self._limit_bytes - len(head) - len(self._tail)):
             yield head + piece + self._tail
+
+    def _logprobs(self, logprobs: list[JsonValue]) -> Iterator[bytes]:
+        """What was reported of a text's tokens, half of it at a time where all of it is too long."""
+        said = orjson.dumps({"chunk": "", "logprobs": logprobs, **self._stamp, "done": False})
+        if len(said) <= self._limit_bytes:
+            yield said
+        elif len(logprobs) > 1:
+            yield from self._logprobs(logprobs[: len(logprobs) // 2])
+            yield from self._logprobs(logprobs[len(logprobs) // 2 :])
+        else:
+            self._unsaid.append("reply: logprobs of a token")
 
     def _finish(self, finished: Finished) -> Iterator[bytes]:
         end = self._ending(finished)

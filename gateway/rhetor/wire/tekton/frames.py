@@ -1,76 +1,40 @@
-"""The frames of Tekton's WebSocket: what a client says → small values.
-
-Many requests run on one socket at the same time; `request_id` tells them
-apart, and only there: two connections may use the same ids. A frame without
-one is answered too, with an empty id.
-"""
+"""The frames of Tekton's WebSocket: what a client says → small values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from rhetor.core.content import Json, Text
 from rhetor.core.errors import BadRequest
-from rhetor.core.request import Message, Original, Request, Role
+from rhetor.core.request import Message, Original, Role
 from rhetor.wire import fields
+from rhetor.wire.socket import (
+    BadFrame,
+    Cancel,
+    ClientFrame,
+    Generate,
+    Ping,
+    Pong,
+    Register,
+    Resume,
+    opened,
+)
 from rhetor.wire.tekton.ask import WIRE, Conversation, messages_of, short_name, to_request
+from rhetor.wire.tekton.socket import register_ack
 
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """The first frame of the stock clients; wants a REGISTER_ACK within a second."""
-
-    component_id: str
-    """Empty when the client has no name."""
-    capabilities: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Generate:
-    """GENERATE, STREAM, CHAT or CHAT_STREAM; `request.stream` tells how the answer is wanted."""
-
-    request_id: str
-    request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """The caller has left already: nobody waits for an answer."""
-
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """Wants a PONG."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pong:
-    """What a client answers to a PING; wants nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """A caller who was cut off wants the rest of a recorded generation."""
-
-    request_id: str
-    generation_id: str
-    last_event_id: str
-    """The `event_id` of the last frame it has; empty: it has none."""
-
-
-ClientFrame: TypeAlias = Register | Generate | Resume | Cancel | Ping | Pong
-
-
-class BadFrame(BadRequest):
-    """A frame that cannot be followed. Knows its request, so that whoever waits for it hears of the error."""
-
-    def __init__(self, error: BadRequest, request_id: str) -> None:
-        super().__init__(error.message, error.code, param=error.param)
-        self.request_id = request_id
+__all__ = [
+    "BadFrame",
+    "Cancel",
+    "ClientFrame",
+    "Generate",
+    "Ping",
+    "Pong",
+    "Register",
+    "Resume",
+    "parse_frame",
+    "read_frame",
+]
 
 
 def parse_frame(data: str | bytes) -> ClientFrame:
@@ -79,10 +43,17 @@ def parse_frame(data: str | bytes) -> ClientFrame:
     Raises:
         BadFrame: says what is wrong with it.
     """
-    body = data.encode(errors="surrogatepass") if isinstance(data, str) else data
+    return read_frame(*opened(data))
+
+
+def read_frame(said: Json, body: bytes) -> ClientFrame:
+    """What these fields of a frame mean.
+
+    Raises:
+        BadFrame: says what is wrong with them.
+    """
     request_id = ""
     try:
-        said = fields.parse_object(body)
         request_id = short_name(said, "request_id") or ""
         return _reader(said)(said, request_id, body)
     except BadRequest as error:
@@ -101,7 +72,8 @@ def _reader(said: Json) -> _Reader:
 
 
 def _register(said: Json, request_id: str, body: bytes) -> Register:
-    return Register(short_name(said, "component_id") or "", fields.texts(said, "capabilities"))
+    component_id = short_name(said, "component_id") or ""
+    return Register(component_id, fields.texts(said, "capabilities"), register_ack(component_id))
 
 
 def _prompt(said: Json, unsaid: list[str]) -> tuple[Message, ...]:
@@ -139,3 +111,6 @@ _READERS: Mapping[str, _Reader] = {
     "PING": lambda said, request_id, body: Ping(),
     "PONG": lambda said, request_id, body: Pong(),
 }
+
+KINDS = frozenset(_READERS)
+"""The types of frames that are known here."""

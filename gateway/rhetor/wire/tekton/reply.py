@@ -5,7 +5,7 @@ belongs, a number with a fraction in `usage` or an object under `error` makes
 the stock client throw the reply away and answer with invented text. So every
 field that is present has its type, and what is unknown is left out. Keys that
 the clients do not know are ignored by them; ours are `fallback`, `thinking`,
-`tool_calls`, `stop_sequence`, `usage_details`, `code` and `meta`.
+`tool_calls`, `logprobs`, `stop_sequence`, `usage_details`, `code` and `meta`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,11 @@ class WholeReply(WholeRenderer):
         self._info = info
         self._context_id = context_id
 
+    def said(self, folded: Folded) -> dict[str, JsonValue]:
+        return whole(folded, self._info, self._context_id)
+
     def write(self, folded: Folded) -> bytes:
-        return orjson.dumps(whole(folded, self._info, self._context_id))
+        return orjson.dumps(self.said(folded))
 
 
 def whole(folded: Folded, info: ReplyInfo, context_id: str) -> dict[str, JsonValue]:
@@ -56,6 +59,8 @@ def whole(folded: Folded, info: ReplyInfo, context_id: str) -> dict[str, JsonVal
         said["thinking"] = folded.thinking
     if folded.tool_uses:
         said["tool_calls"] = tool_calls(folded.tool_uses)
+    if folded.logprobs:
+        said["logprobs"] = folded.logprobs
     unsaid = [unsayable(part) for part in folded.parts if isinstance(part, Opaque)]
     finished = Finished(folded.finish or FinishReason.OTHER, folded.stop_sequence)
     return said | ending(finished, folded.usage, info, unsaid)
@@ -133,7 +138,12 @@ def error_fields(error: RhetorError) -> dict[str, JsonValue]:
 
 
 def error_body(error: RhetorError, request_id: str) -> bytes:
-    """The body of an error reply. `detail` is for readers of the older dialects."""
+    """The body of an error reply."""
+    return orjson.dumps(whole_error(error, request_id))
+
+
+def whole_error(error: RhetorError, request_id: str) -> dict[str, JsonValue]:
+    """An error with all that is known of it. `detail` is for readers of the older dialects."""
     said = error_fields(error)
     said["detail"] = said["error"]
     extra: dict[str, JsonValue] = {
@@ -142,4 +152,4 @@ def error_body(error: RhetorError, request_id: str) -> bytes:
         "retry_after_s": error.retry_after_s,
         "request_id": request_id or None,
     }
-    return orjson.dumps(said | {name: value for name, value in extra.items() if value is not None})
+    return said | {name: value for name, value in extra.items() if value is not None}

@@ -14,12 +14,20 @@ from rhetor.core.content import Json
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.events import Event, Failed, Finished, Folder
 from rhetor.wire.base import ReplyInfo
+from rhetor.wire.socket import FRAME_LIMIT_BYTES, PONG, text, with_id
 from rhetor.wire.tekton.ask import DEFAULT_CONTEXT
 from rhetor.wire.tekton.chunks import Chunks
 from rhetor.wire.tekton.reply import error_fields, stamp, whole
 
-FRAME_LIMIT_BYTES = 1_000_000
-"""The `websockets` library closes the connection over a frame of more than 1 MiB."""
+__all__ = [
+    "FRAME_LIMIT_BYTES",
+    "Responder",
+    "Streamer",
+    "error_frame",
+    "pong",
+    "register_ack",
+    "with_id",
+]
 
 
 class Responder:
@@ -75,29 +83,27 @@ class Streamer:
         return out
 
 
-def with_id(frame: str, generation_id: str, event_id: str) -> str:
-    """A frame of a recorded generation, with all that RESUME needs to go on from here."""
-    return f'{frame[:-1]},"generation_id":"{generation_id}","event_id":"{event_id}"}}'
-
-
 def error_frame(
     error: RhetorError, request_id: str, info: ReplyInfo, context_id: str = DEFAULT_CONTEXT
 ) -> str:
     """An error that ends a request; also for a frame that could not be read, with what little is known."""
-    return _frame("ERROR", request_id, {**error_fields(error), **stamp(info, context_id)}).decode()
+    said = {**error_fields(error), **stamp(info, context_id)}
+    if info.meta:
+        said["meta"] = {"generation_id": info.id, **info.meta}
+    frame = _frame("ERROR", request_id, said)
+    if len(frame) > FRAME_LIMIT_BYTES:
+        said["meta"] = {"generation_id": info.id}
+        frame = _frame("ERROR", request_id, said)
+    return frame.decode()
 
 
 def register_ack(component_id: str) -> str:
-    return _text({"type": "REGISTER_ACK", "component_id": component_id, "status": "registered"})
+    return text({"type": "REGISTER_ACK", "component_id": component_id, "status": "registered"})
 
 
 def pong() -> str:
-    return _text({"type": "PONG"})
+    return PONG
 
 
 def _frame(kind: str, request_id: str, said: Json) -> bytes:
     return orjson.dumps({"type": kind, "request_id": request_id, **said})
-
-
-def _text(frame: Json) -> str:
-    return orjson.dumps(frame).decode()
