@@ -181,7 +181,7 @@ async def test_a_request_that_nobody_answered(gateway: Gateway, upstream: Upstre
         (OPENAI_EMBEDDINGS, embeds([0.5]), lambda said: said["data"][0]["embedding"] == [0.5]),
         (ANTHROPIC_COUNT, counts(5), lambda said: said == {"input_tokens": 5}),
     ],
-    ids=str,
+    ids=["embeddings", "count"],
 )
 async def test_a_reply_without_a_stream_is_one_event(
     gateway: Gateway, upstream: Upstream, door: Door, step: Any, expected: Any
