@@ -16,7 +16,8 @@ from aiohttp import web
 
 from rhetor.core.errors import Code
 from rhetor.http import stream as streams
-from rhetor.http.stream import CallerLeft, EventStream, write_whole
+from rhetor.http.stream import CallerLeft, EventStream
+from rhetor.http.whole import write_whole
 from rhetor.testing import Gate, Point, Upstream, fails, hangs, says, slow
 from tests.conftest import Gateway, MakeGateway, settings
 from tests.http.doors import (
@@ -231,19 +232,6 @@ async def test_a_caller_who_is_slow_gets_all(gateway: Gateway, upstream: Upstrea
     assert body.endswith(b"data: [DONE]\n\n")
 
 
-async def test_a_whole_reply_waits_for_its_caller_too(
-    gateway: Gateway, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not for ever."""
-    monkeypatch.setattr(streams, "WHOLE_S", 0.2)
-    upstream.always(says(*LARGE))
-    async with deaf(gateway) as caller:
-        send(caller, OPENAI_CHAT)
-        await gateway.booked()
-        with pytest.raises(ConnectionError):
-            await caller.rest()
-
-
 @pytest.mark.parametrize("back", [False, True], ids=["who asked", "who came back"])
 @pytest.mark.parametrize("headers", [(b"x-rhetor-detach: 60",), (b"Idempotency-Key: once",)], ids=str)
 async def test_who_never_reads_a_recorded_reply_is_not_waited_for_either(
@@ -381,7 +369,7 @@ async def test_nobody_is_written_to_who_has_left(gateway: Gateway) -> None:
             except CallerLeft as error:
                 seen.append(type(error))
         try:
-            await write_whole(request, web.Response(body=b"z"), 1)
+            await write_whole(request, {}, b"z")
         except CallerLeft as error:
             seen.append(type(error))
         raise CallerLeft

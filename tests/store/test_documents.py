@@ -1,23 +1,28 @@
-"""What every keeper of documents promises, held against the one in memory."""
+"""What every keeper of documents promises, and what the one in memory promises besides."""
 
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from rhetor.core.errors import BadRequest, Code
 from rhetor.store.base import Documents
 from rhetor.store.memory import MemoryDocuments
+from rhetor.store.sql.opening import open_store
+from rhetor.store.sql.written import LARGEST_BYTES
 
-KEEPERS: Mapping[str, Callable[[], Documents]] = {"memory": MemoryDocuments}
 
-
-@pytest.fixture(params=list(KEEPERS.values()), ids=list(KEEPERS))
-def documents(request: pytest.FixtureRequest) -> Documents:
-    made: Documents = request.param()
-    return made
+@pytest.fixture(params=["memory", "sqlite file", "sqlite memory"])
+async def documents(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Documents]:
+    if request.param == "memory":
+        yield MemoryDocuments()
+        return
+    store = open_store(tmp_path / "state" if request.param == "sqlite file" else None)
+    yield store.documents
+    await store.sessions.close()
 
 
 async def test_what_was_saved_is_loaded(documents: Documents) -> None:
@@ -51,6 +56,18 @@ async def test_a_document_cannot_be_changed_through_what_was_loaded(documents: D
     assert isinstance(loaded, dict)
     loaded["list"] = [1]
     assert await documents.load("response", "ann", "1") == {"list": []}
+
+
+async def test_on_disk_one_that_is_too_large_is_refused_and_costs_nobody_anything(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    await store.documents.save("response", "ann", "1", {"n": 1})
+    with pytest.raises(BadRequest) as refused:
+        await store.documents.save("response", "ann", "1", {"text": "x" * LARGEST_BYTES})
+    assert refused.value.code is Code.TOO_LARGE
+    await store.sessions.close()
+    store = open_store(tmp_path)
+    assert await store.documents.load("response", "ann", "1") == {"n": 1}
+    await store.sessions.close()
 
 
 async def test_memory_is_bounded_and_the_least_used_leaves() -> None:

@@ -52,4 +52,5 @@ class TripRecord:
     total_ms: int
     component: str | None = None
     principal: str | None = None
+    session: str | None = None
     cached: bool = False

@@ -156,6 +156,8 @@ class Request:
     """What a caller who leaves the choice to us demands of the model."""
     principal: str | None = None
     """Who was authenticated, if anybody."""
+    session: str | None = None
+    """The session that this is a part of."""
     timeout_s: float | None = None
     """The caller's own limit for the whole trip; can only shorten the configured one."""
     detach_s: float | None = None

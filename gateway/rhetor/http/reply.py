@@ -15,9 +15,10 @@ from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.events import ENDINGS, Failed
 from rhetor.core.request import Request
 from rhetor.http.admission import CLOSING, enter
-from rhetor.http.house import HOUSE, PRINCIPAL, House
+from rhetor.http.house import HOUSE, PRINCIPAL, SESSION, House
 from rhetor.http.recorded import REPLAY_HEADER, begin
-from rhetor.http.stream import CallerLeft, EventStream, write_whole
+from rhetor.http.stream import CallerLeft, EventStream
+from rhetor.http.whole import write_whole
 from rhetor.pipeline.keeping import Keep
 from rhetor.pipeline.recording import Follower, Telling
 from rhetor.wire.base import JSON_TYPE, Chunk, Door, Renderer, ReplyInfo, Wire
@@ -148,12 +149,13 @@ async def answer(
     Args:
         keep: gets the reply before its caller hears the ending; nothing that it does fails the reply.
     """
-    if house.closing:
+    if house.closing and SESSION not in http:  # a turn that is under way may end
         raise RhetorError(CLOSING, Code.SHUTTING_DOWN)
     if request.component is None and COMPONENT_HEADER in http.headers:
         request.component = CallerHeaders(http)[COMPONENT_HEADER] or None
     _refuse_excess(request)
     request.principal = http.get(PRINCIPAL)
+    request.session = http.get(SESSION)
     trip, door = begin(http, house, wire, door, request, name, keep)
     try:
         if request.stream:
@@ -292,16 +294,14 @@ async def _break_off(out: EventStream, renderer: Renderer, error: RhetorError) -
     raise CallerLeft
 
 
-async def _whole(http: web.Request, trip: Telling, renderer: Renderer) -> web.Response:
+async def _whole(http: web.Request, trip: Telling, renderer: Renderer) -> web.StreamResponse:
     pieces = [bytes_of(trip, renderer, chunk) async for chunk in trip.chunks()]
     headers = _reply_headers(trip)
     headers["content-type"] = renderer.content_type
     if trip.meta.get("cost_micros") is not None:
         headers["x-rhetor-cost-micros"] = str(trip.meta["cost_micros"])
-    body = b"".join(pieces)
-    response = web.Response(body=body, headers=headers)
-    await write_whole(http, response, len(body))  # while the trip goes on: a stop waits for slow callers too
-    return response
+    # While the trip goes on: a stop waits for slow callers too.
+    return await write_whole(http, headers, b"".join(pieces))
 
 
 def _reply_headers(trip: Telling) -> dict[str, str]:

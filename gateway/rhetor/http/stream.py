@@ -11,7 +11,6 @@ from aiohttp import web
 
 from rhetor.pipeline.patience import Patience
 
-SMALL_BYTES = 32 << 10  # the socket takes so much at once, whether the caller reads or not
 RESET = struct.pack("ii", 1, 0)  # linger for no time: the connection ends with RST
 WHOLE_S = 600.0  # a reply of the largest size is read in time over a line of 1 Mbit/s
 
@@ -172,29 +171,6 @@ class EventStream:
             else:
                 self._wrote_s = self._loop.time()  # there is enough to be read
         self._timer = self._loop.call_at(self._wrote_s + self._keepalive_s, self._look)
-
-
-async def write_whole(http: web.Request, response: web.Response, size_bytes: int) -> None:
-    """Write a reply in one piece, and wait until the caller has read most of it.
-
-    Raises:
-        CallerLeft: it never will.
-    """
-    try:
-        await response.prepare(http)
-        if size_bytes <= SMALL_BYTES:
-            await response.write_eof()
-        else:
-            with Patience(asyncio.get_running_loop(), WHOLE_S):
-                await response.write_eof()
-    except ConnectionError:
-        raise CallerLeft from None
-    except TimeoutError:
-        abort(http)
-        raise CallerLeft from None
-    except BaseException:
-        abort(http)  # a part of it must not be followed by another reply
-        raise
 
 
 def abort(http: web.Request) -> None:

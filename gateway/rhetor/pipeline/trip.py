@@ -364,6 +364,7 @@ class Trip:
             total_ms=round((now_s - self._began_s) * 1000),
             component=self.request.component and self.request.component[:LONGEST_NAME],
             principal=self.request.principal,
+            session=self.request.session,
         )
 
 

@@ -6,7 +6,8 @@ shown ("" where nobody is asked for one), and is found by its owner only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
@@ -99,3 +100,77 @@ class Transcripts(Protocol):
 
     async def remove(self, kind: str, owner: str, id: str) -> bool:
         """Whether there was one."""
+
+
+@value(kw_only=True)
+class SessionRow:
+    """A session as it is stored: what is asked for by itself, and the rest as one document."""
+
+    id: str
+    owner: str
+    backend: str
+    state: str
+    created_at: datetime
+    updated_at: datetime
+    last_seq: int = 0
+    """The number of its last event; they are numbered from 1 on, without gaps."""
+    turn: int = 0
+    """How many messages were sent."""
+    document: Json = field(default_factory=dict)
+
+
+@value
+class LoggedEvent:
+    """One event of a session's log; a reader who has seen it never sees another one with its number."""
+
+    seq: int
+    turn: int
+    type: str
+    content: str
+    data: Json
+    at: datetime
+
+
+class SessionStore(Protocol):
+    """Sessions and their logs. What is stored survives the death of this process at any moment."""
+
+    async def begin(self, row: SessionRow) -> bool:
+        """Store a new session; False: there is one of this id already, which stays as it is."""
+
+    async def append(self, row: SessionRow, events: Sequence[LoggedEvent]) -> None:
+        """Store the row and these further events, all of it or nothing.
+
+        Raises:
+            RhetorError: conflict, the log has gone on since: somebody else writes to it.
+        """
+
+    async def find(self, id: str) -> SessionRow | None:
+        """None: there is none."""
+
+    async def read(self, id: str, after: int, limit: int) -> Sequence[LoggedEvent]:
+        """Events with greater numbers than `after`, in order."""
+
+    async def list(
+        self,
+        owner: str | None,
+        *,
+        states: Collection[str] | None = None,
+        backend: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Sequence[SessionRow]:
+        """What was changed last comes first; owner None: of all owners."""
+
+    async def count(self, owner: str | None, states: Collection[str] | None = None) -> dict[str, int]:
+        """How many there are, by backend."""
+
+    async def idle_since(
+        self, before: datetime, limit: int, offset: int = 0, owner: str | None = None
+    ) -> Sequence[SessionRow]:
+        """Those that did not change since then, the oldest first; owner None: of all owners."""
+
+    async def remove(self, id: str, last_seq: int | None = None) -> bool:
+        """Forget it, with its log. Whether there was one; with a number, whose log ends there."""
+
+    async def close(self) -> None:
+        """Give everything back; nothing is asked any more."""

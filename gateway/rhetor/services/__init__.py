@@ -1,0 +1,1 @@
+"""Programs of others that this gateway starts, watches and ends."""
