@@ -110,6 +110,7 @@ log: {level: debug}
 """
 
 
+@pytest.mark.promise("J32", "P25")
 def test_every_problem_is_said_at_once(file: Path) -> None:
     """Each with its path, its value where it may be shown, and what to do."""
     assert problems(file, WRONG) == {
@@ -222,6 +223,14 @@ def test_a_syntax_error_is_said_with_line_and_column(file: Path, text: str, wher
 def test_json_errors_have_a_line_too(tmp_path: Path) -> None:
     file = tmp_path / "rhetor.json"
     assert f"{file}:2:1: not valid JSON" in next(iter(problems(file, '{"server": {},\n}').values()))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000])
+@pytest.mark.parametrize("name", ["rhetor.json", "rhetor.yaml"])
+def test_a_file_that_is_nested_without_end_is_a_problem(tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    assert "nested too deeply" in next(iter(problems(file, text).values()))
     assert "'logs' is there twice" in next(iter(problems(file, '{"logs": {}, "logs": {}}').values()))
 
 
@@ -338,6 +347,17 @@ def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
 
 
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [("", "the variable JWT_SECRET is not set"), ("x" * 31, "a secret of 31 bytes can be guessed")],
+)
+def test_a_secret_that_signs_must_be_there_and_long(file: Path, secret: str, said: str) -> None:
+    text = "sessions: {jwt_secret: 'env:JWT_SECRET'}"
+    assert said in problems(file, text, {"JWT_SECRET": secret})["sessions.jwt_secret"]
+    file.write_text(text)
+    assert load(file, {"JWT_SECRET": "x" * 32}).sessions.jwt_secret == "env:JWT_SECRET"
+
+
 # Variables.
 
 
@@ -362,6 +382,22 @@ def test_a_variable_wins_over_the_file(
     config = load(file, {variable: value})
     assert getattr(getattr(config, section), setting) == meant
     assert config.server.max_body_mb == 5
+
+
+def test_a_variable_reaches_into_a_section(file: Path) -> None:
+    file.write_text("sessions: {warm_s: 5, claude_code: {max_sessions: 3, enabled: false}}")
+    environ = {
+        "RHETOR_SESSIONS_CLAUDE_CODE_ENABLED": "true",
+        "RHETOR_SESSIONS_CHAT_CONTEXT_TOKENS": "4000",
+        "RHETOR_SESSIONS_JWT_SECRET": "env:JWT_SECRET",
+        "RHETOR_STORE_FOLDER": ":memory:",
+        "JWT_SECRET": "x" * 32,
+    }
+    config = load(file, environ)
+    assert (config.sessions.claude_code.enabled, config.sessions.claude_code.max_sessions) == (True, 3)
+    assert (config.sessions.chat.context_tokens, config.sessions.warm_s) == (4000, 5)
+    assert (config.sessions.jwt_secret, config.store.folder) == ("env:JWT_SECRET", ":memory:")
+    assert without_effect(environ) == []
 
 
 def test_the_longer_name_wins() -> None:
@@ -411,6 +447,30 @@ def test_a_variable_without_effect_is_noticed() -> None:
         "RHETOR_LOG_LEVEL: has no effect; did you mean RHETOR_LOGS_LEVEL?",
         "RHETOR_SERVER_TOKENS: has no effect; set server.tokens in the file",
     ]
+
+
+def test_what_is_no_single_value_has_no_variable() -> None:
+    environ = {
+        "RHETOR_SESSIONS_CHAT": "x",
+        "RHETOR_SESSIONS_OPENCODE_MODELS": "a",
+        "RHETOR_SESSIONS_OPENCODE_ENABLE": "1",
+    }
+    assert load(None, environ) == Config()
+    assert [str(problem) for problem in without_effect(environ)] == [
+        "RHETOR_SESSIONS_CHAT: has no effect; did you mean RHETOR_SESSIONS_CHAT_KEEP_S?",
+        "RHETOR_SESSIONS_OPENCODE_ENABLE: has no effect; did you mean RHETOR_SESSIONS_OPENCODE_ENABLED?",
+        "RHETOR_SESSIONS_OPENCODE_MODELS: has no effect; set sessions.opencode.models in the file",
+    ]
+
+
+def test_an_unknown_setting_deep_inside_is_told_with_what_was_meant(file: Path) -> None:
+    found = problems(file, "sessions: {claude_code: {enabld: true}, chat: {context: 5}, turns_s: 5}")
+    assert found == {
+        "sessions.claude_code.enabld": "sessions.claude_code.enabld: no such setting here; "
+        "did you mean enabled?",
+        "sessions.chat.context": "sessions.chat.context: no such setting here; did you mean context_tokens?",
+        "sessions.turns_s": "sessions.turns_s: no such setting here; did you mean turn_s?",
+    }
 
 
 # Which file.

@@ -15,11 +15,24 @@ from aiohttp import web
 from rhetor import tasks
 from rhetor.assembly import MakeTransport, Member, assemble, load, make_catalog, secrets_of
 from rhetor.checks import check_again_and_again
-from rhetor.config import Config, ConfigError, Problem, is_loopback, resolve_secret, without_effect
+from rhetor.config import (
+    Config,
+    ConfigError,
+    Problem,
+    earlier_names,
+    is_loopback,
+    resolve_secret,
+    without_effect,
+)
+from rhetor.conversing import Conversing
 from rhetor.core.clock import Clock, SystemClock
 from rhetor.core.errors import Code, RhetorError
-from rhetor.http.admission import CLOSING, digest
+from rhetor.core.record import TripRecord
+from rhetor.http.admission import CLOSING
+from rhetor.http.chat.accounts import Accounts
+from rhetor.http.chat.tokens import problem_of
 from rhetor.http.house import Gatekeeping, House
+from rhetor.http.passes import Passes, digest
 from rhetor.http.server import Connection, application
 from rhetor.http.tickets import Tickets
 from rhetor.pipeline.detached import Recordings
@@ -61,7 +74,7 @@ class App:
         self, config: Config, path: Path | None, environ: Mapping[str, str], clock: Clock | None = None
     ) -> None:
         self.config = config
-        self._path = path
+        self.path = path
         self._environ = environ
         self._clock = clock or SystemClock()
         self._rows = load_builtin()
@@ -88,17 +101,22 @@ class App:
         metrics = Metrics()
         books = MemoryLedger()
         self._ledger = LedgerQueue(
-            books, metrics.on_trip, lambda lost: metrics.add("rhetor_ledger_dropped_total", amount=lost)
+            books, self._on_trip, lambda lost: metrics.add("rhetor_ledger_dropped_total", amount=lost)
         )
         self.registry = Registry(self._snapshot(self.config, self.members, self.lists))
         server = self.config.server
         pipeline = Pipeline(self.registry, self._ledger, self._clock, Health(self._clock))
+        passes = Passes(lambda: self.url)
+        self._conversing = Conversing(self.config, self._environ, self._clock, pipeline, passes)
         return House(
             pipeline=pipeline,
             recordings=Recordings(pipeline, server.detached_each_mb, server.detached_mb),
             books=books,
             documents=MemoryDocuments(),
             transcripts=MemoryTranscripts(self._clock),
+            sessions=self._conversing.sessions,
+            passes=passes,
+            accounts=_accounts(self.config, self._environ, self._conversing, self._clock),
             metrics=metrics,
             clock=self._clock,
             gatekeeping=_gatekeeping(self.config, self._environ),
@@ -143,6 +161,7 @@ class App:
             await self.stop()
             raise ConfigError([_cannot_listen(server.host, server.port, error)]) from None
         self.house.port = self._listener.sockets[0].getsockname()[1]
+        self._conversing.start()
         self._look_for_models()
         self._background.spawn(tasks.supervise("checks", self._check), "checks")
         self._tell("listening")
@@ -160,11 +179,16 @@ class App:
     async def stop(self) -> None:
         """Stop accepting, let trips finish within the grace, give everything back."""
         self.house.closing = True
-        if self._listener is not None:
+        self.house.sessions.drain()
+        if self._listener is not None and not self.house.sessions.at_work:
             self._listener.close()
         if self._runner is not None:
             await self._drain()
+        if self._listener is not None:  # agents in a turn have called their models until now
+            self._listener.close()
+        if self._runner is not None:
             await self.house.recordings.close()
+            await self._conversing.stop()
             await self._cut()
             await self._dismiss()
             await self._runner.cleanup()
@@ -182,7 +206,7 @@ class App:
         Raises:
             ConfigError: with every problem; the old configuration stays.
         """
-        config = load(self._path, self._environ)
+        config = load(self.path, self._environ)
         self._refuse_fixed(config)
         members = assemble(config, self._environ, self._rows, _transports(config))
         secrets = [*secrets_of(members), *_tokens(config, self._environ).values()]
@@ -245,8 +269,9 @@ class App:
                     await asyncio.sleep(DRAIN_LOOK_S)
 
     def _is_busy(self) -> bool:
-        """Whether there are trips, or callers who are still told what a recorded one said."""
-        return bool(self.house.pipeline.in_flight or self.house.recordings.followed)
+        """Whether there are trips or turns, or callers who are still told what a recorded trip said."""
+        house = self.house
+        return bool(house.pipeline.in_flight or house.recordings.followed or house.sessions.at_work)
 
     async def _cut(self) -> None:
         """End what outlives the grace, and give it a moment to tell its callers."""
@@ -275,6 +300,12 @@ class App:
                 log.warning("provider off", extra={"provider": id, "reason": reason})
         for problem in without_effect(self._environ):
             log.warning("variable without effect", extra={"reason": str(problem)})
+        for problem in earlier_names(self.path, self._environ):
+            log.warning("earlier setting", extra={"reason": str(problem)})
+
+    def _on_trip(self, record: TripRecord) -> None:
+        self.house.metrics.on_trip(record)
+        self.house.sessions.on_trip(record)
 
     async def _check(self) -> None:
         health = self.house.pipeline.health
@@ -407,6 +438,25 @@ def _gatekeeping(config: Config, environ: Mapping[str, str]) -> Gatekeeping:
         hosts=frozenset(names) if is_loopback(server.host) or server.allowed_hosts else None,
         origins=frozenset(server.allowed_origins),
     )
+
+
+def _accounts(
+    config: Config, environ: Mapping[str, str], conversing: Conversing, clock: Clock
+) -> Accounts | None:
+    """
+    Raises:
+        ConfigError: the secret is not there, or will not do.
+    """
+    setting = config.sessions
+    if setting.jwt_secret is None:
+        return None
+    try:
+        secret = resolve_secret(setting.jwt_secret, environ).encode()
+    except LookupError as error:
+        raise ConfigError([Problem("sessions.jwt_secret", str(error))]) from None
+    if (problem := problem_of(secret)) is not None:
+        raise ConfigError([Problem("sessions.jwt_secret", problem)])
+    return Accounts(secret, conversing.documents, clock, registration=setting.registration)
 
 
 def _tokens(config: Config, environ: Mapping[str, str]) -> dict[str, str]:

@@ -44,6 +44,8 @@ def read_file(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         where = f"{path}:{error.lineno}:{error.colno}"
         raise ConfigError([Problem(where, f"not valid JSON: {error.msg}")]) from None
+    except RecursionError:
+        raise ConfigError([Problem(str(path), "not valid: it is nested too deeply")]) from None
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError([Problem(str(path), f"not valid: {error}")]) from None
     if given is None:

@@ -9,12 +9,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rhetor.config import chat_platform, jelmore
+from rhetor.config.earlier import adopt
 from rhetor.config.file import read_file
 from rhetor.config.problems import ConfigError, Problem, problem_of
 from rhetor.config.secrets import resolve_secret
-from rhetor.config.sections import Config, ServerConfig
+from rhetor.config.sections import Config, ServerConfig, SessionsConfig
 from rhetor.config.variables import override
 
+SECRET_BYTES = 32  # of the key that signs tokens: RFC 7518, 3.2, wants as many as its hash has
 FILE_NAMES = ("rhetor.yaml", "rhetor.yml", "rhetor.json")
 
 
@@ -25,7 +28,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         ConfigError: with every problem found.
     """
     given = read_file(path) if path is not None else {}
-    problems = override(given, environ)
+    problems, _ = _take_earlier(given, environ)
+    problems += override(given, environ)
     try:
         config = Config.model_validate(given)
     except ValidationError as error:
@@ -33,10 +37,29 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         problems += map(problem_of, details)
         config = Config.model_validate(_without(given, [detail["loc"] for detail in details]))
     no_tokens = not config.server.tokens and not any(p.path.startswith("server.tokens") for p in problems)
-    problems += [*_check_server(config.server, no_tokens, environ), *_check_aliases(config)]
+    problems += [
+        *_check_server(config.server, no_tokens, environ),
+        *_check_sessions(config.sessions, environ),
+        *_check_aliases(config),
+    ]
     if problems:
         raise ConfigError(problems, config)
     return config
+
+
+def earlier_names(path: Path | None, environ: Mapping[str, str]) -> list[Problem]:
+    """What is set under the name of an earlier system, and what it is called now: warnings."""
+    try:
+        given = read_file(path) if path is not None else {}
+    except ConfigError:  # which is told when it is loaded
+        return []
+    return _take_earlier(given, environ)[1]
+
+
+def _take_earlier(given: dict[str, Any], environ: Mapping[str, str]) -> tuple[list[Problem], list[Problem]]:
+    found, problems = jelmore.find(environ)
+    more, warnings = adopt(given, [*found, *chat_platform.find(environ)], environ)
+    return [*problems, *more], warnings
 
 
 def find(named: str | None, environ: Mapping[str, str], folder: Path) -> Path | None:
@@ -85,6 +108,22 @@ def _check_server(server: ServerConfig, no_tokens: bool, environ: Mapping[str, s
             resolve_secret(reference, environ)
         except LookupError as error:
             yield Problem(f"server.tokens.{name}", f"{error}; set it, or remove this line", reference)
+
+
+def _check_sessions(sessions: SessionsConfig, environ: Mapping[str, str]) -> Iterator[Problem]:
+    if sessions.jwt_secret is None:
+        return
+    try:
+        size_bytes = len(resolve_secret(sessions.jwt_secret, environ).encode())
+    except LookupError as error:
+        yield Problem("sessions.jwt_secret", f"{error}; set it, or remove this line")
+    else:
+        if size_bytes < SECRET_BYTES:
+            yield Problem(
+                "sessions.jwt_secret",
+                f"a secret of {size_bytes} bytes can be guessed: take {SECRET_BYTES} or more, "
+                "from `openssl rand -hex 32` for example",
+            )
 
 
 def _check_aliases(config: Config) -> Iterator[Problem]:

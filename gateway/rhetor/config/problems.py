@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -19,6 +19,7 @@ from rhetor.config.sections import (
     ProviderConfig,
     RouteConfig,
     RouteTimeouts,
+    Section,
     TargetConfig,
 )
 from rhetor.providers.spec import AuthSpec, QuirkSpec
@@ -59,6 +60,7 @@ _PATTERNS = {
     WORD: "must be one word, without a slash",
     PAIR: "must be a component and a task: ergon/code",
 }
+SECRETIVE = r"\.(keys?|tokens|headers|jwt_secret)\b"
 _SETTINGS = "must hold settings, each as `name: value`"
 _LIST = "must be a list: [one, another]"
 _INTEGER = "must be a whole number"
@@ -119,9 +121,18 @@ def _settings_at(location: tuple[int | str, ...]) -> Iterable[str]:
             return TargetConfig.model_fields
         case ("routes", _, "timeouts"):
             return RouteTimeouts.model_fields
-        case (str(section),) if section in SECTIONS:
-            return SECTIONS[section].model_fields
+        case (str(section), *inside) if section in SECTIONS:
+            return _settings_below(SECTIONS[section], inside)
     return ()
+
+
+def _settings_below(model: type[Section], location: Sequence[int | str]) -> Iterable[str]:
+    for name in location:
+        info = model.model_fields.get(str(name))
+        if info is None or not isinstance(info.default, Section):
+            return ()
+        model = type(info.default)
+    return model.model_fields
 
 
 def suggestion(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -141,7 +152,7 @@ def _shown(path: str, value: object) -> str | None:
         return "empty"
     if isinstance(value, dict | list):
         return "a list" if isinstance(value, list) else "settings"
-    secretive = re.search(r"\.(keys?|tokens|headers)\b", path) or re.fullmatch(r"providers\.[^.]+", path)
+    secretive = re.search(SECRETIVE, path) or re.fullmatch(r"providers\.[^.]+", path)
     if secretive or "@" in str(value):
         return None
     return Redactor().text(repr(value))[:80]

@@ -319,6 +319,101 @@ class DiscoveryConfig(Section):
     local: bool = Field(True, description="Look for an Ollama on this machine.")
 
 
+class StoreConfig(Section):
+    """Where it is kept what must survive a restart."""
+
+    folder: str | None = Field(
+        None,
+        min_length=1,
+        description="For sessions and what belongs to them; of one gateway only. Left out: `rhetor` below "
+        "`XDG_STATE_HOME`, which is `~/.local/state` by default. `:memory:` keeps nothing.",
+    )
+
+
+class BackendConfig(Section):
+    """Who converses in sessions, and how many at the same time."""
+
+    default_model: str = Field("", description="For sessions that name none; a route or `provider/model`.")
+    models: tuple[str, ...] = Field((), description="The only models of its sessions; empty: any.")
+    max_sessions: int = Field(
+        10, ge=1, le=100_000, description="Live at the same time; further ones get 503."
+    )
+
+
+class ChatConfig(BackendConfig):
+    """Chats: a model, and what was said to it."""
+
+    max_sessions: int = Field(10_000, ge=1, le=100_000, description="As there.")
+    context_tokens: int = Field(
+        16_000,
+        ge=500,
+        le=10_000_000,
+        description="How much of a chat a model is told, at most: what is older is left out, or summed up.",
+    )
+    summarize_tokens: int = Field(
+        12_000, ge=0, le=10_000_000, description="From how much on older messages are summed up; 0: never."
+    )
+    keep_s: Seconds = Field(600.0, description="What is younger is never summed up.")
+
+
+class AgentConfig(BackendConfig):
+    """A coding agent. It runs with this gateway's rights: whoever may open sessions may use them."""
+
+    enabled: bool = Field(False, description="Whether sessions may run it.")
+    command: str | None = Field(None, min_length=1, description="Its program; left out: by its name.")
+    max_turns: int | None = Field(
+        None, ge=1, le=10_000, description="How often it may call its model for one message, at most."
+    )
+    permissions: Literal["ask", "accept_edits", "plan", "deny"] = Field(
+        "ask", description="What happens when it wants to use a tool, where a session says nothing."
+    )
+
+
+class OpenCodeConfig(AgentConfig):
+    """OpenCode, as there."""
+
+    max_sessions: int = Field(
+        20, ge=1, le=100_000, description="As there. Each takes some 0.5 GB of memory while it is live."
+    )
+
+
+class SessionsConfig(Section):
+    """Conversations with agents and models."""
+
+    max_live: int = Field(
+        5_000, ge=1, le=100_000, description="Sessions with a turn under way or a backend open, in all."
+    )
+    expire_s: float = Field(
+        30 * 86_400.0,
+        gt=0,
+        le=10 * 365 * 86_400,
+        description="What nobody touched for so long is forgotten, with its log.",
+    )
+    turn_s: Seconds = Field(3600.0, description="How long one turn may take.")
+    warm_s: Seconds = Field(600.0, description="How long an idle agent is kept running.")
+    directories: tuple[str, ...] = Field(
+        (),
+        description="Folders in and below which sessions may work. Empty: only in a folder of their own, "
+        "below `store.folder`.",
+    )
+    environment: tuple[Word, ...] = Field(
+        (), description="Names of variables that callers may set for an agent."
+    )
+    jwt_secret: SecretRef | None = Field(
+        None,
+        description="Reference to a secret of at least 32 bytes: with it the chat platform's callers sign in "
+        "under `/api/v1/auth`.",
+    )
+    registration: bool = Field(
+        False,
+        description="Whether anybody may make an account there; else only who has the run of the gateway.",
+    )
+    chat: ChatConfig = ChatConfig()
+    claude_code: AgentConfig = AgentConfig()
+    opencode: OpenCodeConfig = OpenCodeConfig()
+    codex: AgentConfig = AgentConfig()
+
+
 class Config(Section):
     """The whole file."""
 
@@ -336,6 +431,8 @@ class Config(Section):
     timeouts: TimeoutsConfig = TimeoutsConfig()
     discovery: DiscoveryConfig = DiscoveryConfig()
     health: HealthConfig = HealthConfig()
+    store: StoreConfig = StoreConfig()
+    sessions: SessionsConfig = SessionsConfig()
     logs: LogsConfig = LogsConfig()
 
 
@@ -345,6 +442,8 @@ SECTIONS: Mapping[str, type[Section]] = {
     "timeouts": TimeoutsConfig,
     "discovery": DiscoveryConfig,
     "health": HealthConfig,
+    "store": StoreConfig,
+    "sessions": SessionsConfig,
     "logs": LogsConfig,
 }
 """The sections of settings; the others hold names."""

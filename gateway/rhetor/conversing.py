@@ -1,0 +1,210 @@
+"""Sessions as a configuration wants them: who converses in them, and where they are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rhetor.config import AgentConfig, Config
+from rhetor.core.clock import Clock
+from rhetor.http.offered import find
+from rhetor.pipeline.trip import Pipeline
+from rhetor.services.house import House as Children
+from rhetor.services.house import folder_id
+from rhetor.services.reaper import reap
+from rhetor.sessions.backend import Backend, Permissions
+from rhetor.sessions.chat.backend import Chat
+from rhetor.sessions.chat.conversation import Memory
+from rhetor.sessions.founding import Defaults
+from rhetor.sessions.manager import Sessions
+from rhetor.sessions.program import Limits
+from rhetor.sessions.surroundings import Limits as SessionLimits
+from rhetor.sessions.surroundings import Passes
+from rhetor.store.base import Documents, SessionStore
+from rhetor.store.sql.folder import DATABASE, usual_folder
+from rhetor.tasks import Tasks, supervise
+
+log = logging.getLogger(__name__)
+
+IN_MEMORY = ":memory:"
+DOOR = "sessions"  # how the books name the calls of chats
+SESSIONS = "sessions"
+OWN_FOLDER = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an agent is started with."""
+
+    children: Children
+    warm_s: float
+    environ: Mapping[str, str]
+    limits: Callable[[str], Limits]
+    """Of a model, by the name that the router knows."""
+
+
+def _claude_code(setting: AgentConfig, around: Surroundings) -> Backend:
+    from rhetor.sessions.claude_code.backend import ClaudeCode
+
+    return ClaudeCode(
+        setting.command or "claude",
+        around.children,
+        default_model=setting.default_model,
+        models=setting.models,
+        max_sessions=setting.max_sessions,
+        warm_s=around.warm_s,
+        limits=around.limits,
+        environ=around.environ,
+    )
+
+
+def _opencode(setting: AgentConfig, around: Surroundings) -> Backend:
+    from rhetor.sessions.opencode.backend import OpenCode
+
+    return OpenCode(
+        setting.command or "opencode",
+        around.children,
+        default_model=setting.default_model,
+        models=setting.models,
+        max_sessions=setting.max_sessions,
+        warm_s=around.warm_s,
+        environ=around.environ,
+    )
+
+
+def _codex(setting: AgentConfig, around: Surroundings) -> Backend:
+    from rhetor.sessions.codex.backend import Codex
+
+    return Codex(
+        setting.command or "codex",
+        around.children,
+        default_model=setting.default_model,
+        models=setting.models,
+        max_sessions=setting.max_sessions,
+        warm_s=around.warm_s,
+        limits=around.limits,
+        environ=around.environ,
+    )
+
+
+AGENTS: Mapping[str, Callable[[AgentConfig, Surroundings], Backend]] = {
+    "claude_code": _claude_code,
+    "opencode": _opencode,
+    "codex": _codex,
+}
+"""Imported when they are on: most gateways run none."""
+
+
+class Conversing:
+    """What sessions need of the house, put together; started after it, and stopped before it."""
+
+    def __init__(
+        self, config: Config, environ: Mapping[str, str], clock: Clock, pipeline: Pipeline, passes: Passes
+    ) -> None:
+        setting = config.sessions
+        self._folder = _folder(config.store.folder, environ)
+        self._kept = config.store.folder != IN_MEMORY
+        self._background = Tasks()
+        self._children: Children | None = None
+        self._documents: Documents | None = None
+        agents: dict[str, AgentConfig] = {name: getattr(setting, name) for name in AGENTS}
+        backends: dict[str, Backend] = {"chat": _chat(config, clock, pipeline)}
+        for name, agent in agents.items():
+            if agent.enabled:
+                backends[name] = AGENTS[name](agent, self._around(setting.warm_s, environ, pipeline))
+        self.sessions = Sessions(
+            backends,
+            self._open_store,
+            clock,
+            passes,
+            pipeline.explain,
+            self._folder / SESSIONS,
+            setting.directories,
+            SessionLimits(
+                max_live=setting.max_live,
+                expire_s=setting.expire_s,
+                turn_s=setting.turn_s,
+                environment=frozenset(setting.environment),
+            ),
+            {
+                name: Defaults(permissions=Permissions(agent.permissions), max_turns=agent.max_turns)
+                for name, agent in agents.items()
+            },
+        )
+
+    def start(self) -> None:
+        """Find earlier sessions, where there are any, and let old ones expire."""
+        stored = self._kept and (self._folder / DATABASE).exists()
+
+        async def part() -> None:
+            await self.sessions.start(stored)
+
+        self._background.spawn(supervise("sessions", part), "sessions")
+
+    async def documents(self) -> Documents:
+        """What is kept beside the sessions, such as accounts.
+
+        Raises:
+            RhetorError: the store cannot be opened.
+        """
+        await self.sessions.open()
+        assert self._documents is not None
+        return self._documents
+
+    async def stop(self) -> None:
+        """Suspend what is live, and end what still runs."""
+        await self._background.close()
+        await self.sessions.close()
+        if self._children is not None:
+            await self._children.close()
+        if not self._kept:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def _around(self, warm_s: float, environ: Mapping[str, str], pipeline: Pipeline) -> Surroundings:
+        if self._children is None:
+            self._folder.mkdir(OWN_FOLDER, parents=True, exist_ok=True)
+            self._children = Children(folder_id(self._folder))
+        return Surroundings(self._children, warm_s, environ, lambda model: _limits(pipeline, model))
+
+    async def _open_store(self) -> SessionStore:
+        from rhetor.store.sql.opening import open_store  # loads SQLAlchemy: once a session is asked for
+
+        store = await asyncio.to_thread(open_store, self._folder if self._kept else None)
+        self._documents = store.documents
+        if self._children is not None:
+            await reap(self._children.id)
+        return store.sessions
+
+
+def _folder(said: str | None, environ: Mapping[str, str]) -> Path:
+    if said == IN_MEMORY:  # what agents write needs a place nevertheless
+        return Path(tempfile.gettempdir()) / f"rhetor-{secrets.token_hex(8)}"
+    return Path(said).expanduser().absolute() if said else usual_folder(environ)
+
+
+def _limits(pipeline: Pipeline, model: str) -> Limits:
+    found = find(pipeline.registry.snapshot.catalog, model)
+    offer = found.offer if found is not None else None
+    return Limits(offer.context_tokens, offer.max_output_tokens) if offer is not None else Limits()
+
+
+def _chat(config: Config, clock: Clock, pipeline: Pipeline) -> Backend:
+    setting = config.sessions.chat
+    return Chat(
+        lambda request: pipeline.trip(request, DOOR),
+        clock,
+        Memory(
+            context_tokens=setting.context_tokens,
+            summarize_tokens=setting.summarize_tokens,
+            keep_s=setting.keep_s,
+        ),
+        default_model=setting.default_model,
+        models=setting.models,
+        max_sessions=setting.max_sessions,
+    )

@@ -1,0 +1,1 @@
+"""OpenCode: a server of its own for every session."""
