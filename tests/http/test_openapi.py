@@ -79,24 +79,31 @@ async def test_everything_is_explained(document: dict[str, Any]) -> None:
 
 async def test_what_needs_a_token_says_so(document: dict[str, Any]) -> None:
     public = {
-        (entry.method.lower(), re.sub(r":[^}]*}", "}", entry.path)) for entry in table() if entry.public
+        (entry.method.lower(), re.sub(r":[^}]*}", "}", entry.path))
+        for entry in table()
+        if entry.public and not entry.asks
     }
     for path, method, operation in operations(document):
         assert ("security" not in operation) is ((method, path) in public), f"{method} {path}"
 
 
-BODILESS = ("/cancel", "/reload", "/ws-ticket")
+BODILESS = (
+    *("/cancel", "/reload", "/ws-ticket", "/logout"),
+    *("/interrupt", "/suspend", "/cleanup", "/health"),
+    *("/sessions/{id}/summarize",),
+)
+UPGRADES = ("/ws", "/ws/generate", "/ws/chat", "/v1/sessions/{id}/events", "/api/v1/sessions/{id}/stream")
 
 
 async def test_what_reads_a_body_says_so(document: dict[str, Any]) -> None:
     for path, method, operation in operations(document):
-        reads = method == "post" and not path.endswith(BODILESS)
+        reads = method in ("post", "put") and not path.endswith(BODILESS)
         assert ("requestBody" in operation) is reads, f"{method} {path}"
 
 
 async def test_an_upgrade_is_no_ordinary_reply(document: dict[str, Any]) -> None:
     for path, _, operation in operations(document):
-        assert ("101" in operation["responses"]) is path.endswith(("/ws", "/ws/generate"))
+        assert ("101" in operation["responses"]) is path.endswith(UPGRADES)
 
 
 async def test_query_parameters_are_told(document: dict[str, Any]) -> None:

@@ -307,6 +307,11 @@ async def test_a_route_to_nobody_is_told_at_the_start(
         ("/console/console.css", "text/css"),
         ("/static/js/tekton-llm-client.js", "text/javascript"),
         ("/static/js/tekton-llm-client.mjs", "text/javascript"),
+        ("/console/base.css", "text/css"),
+        ("/console/page.js", "text/javascript"),
+        ("/console/sessions.html", "text/html"),
+        ("/static/js/tekton-llm-sessions.js", "text/javascript"),
+        ("/static/js/tekton-llm-sessions.mjs", "text/javascript"),
         ("/static/js/rhetor-chat.js", "text/javascript"),
     ],
 )

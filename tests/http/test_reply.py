@@ -142,6 +142,7 @@ FAULTS: dict[str, Step] = {
 }
 
 
+@pytest.mark.promise("J45")
 @STREAMS
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_falling_back_is_free_before_the_first_word(

@@ -71,6 +71,7 @@ def assert_hidden(secrets: tuple[str, ...], where: str, text: str) -> None:
     assert not found, f"{where} holds {found}: …{text[max(0, text.find(found[0]) - 200) :][:500]}"
 
 
+@pytest.mark.promise("P26")
 async def test_nothing_secret_is_told(process: GatewayProcess, upstream: Upstream) -> None:
     """Good requests and bad ones on every door; then everything that can be read is searched for canaries."""
     async with aiohttp.ClientSession() as session:

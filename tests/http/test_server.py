@@ -60,6 +60,8 @@ async def test_posting_to_what_can_only_be_read(gateway: Gateway, path: str) -> 
         ("/v1/responses/resp_x/parts", openai_wrong),
         ("/v1/messages/batches", anthropic_wrong),
         ("/api/v1/chat/", tekton_wrong),
+        ("/v1/sessions/x/none", tekton_wrong),
+        ("/v1/generations/x/none", tekton_wrong),
         ("/api/v2/chat", tekton_wrong),
         ("/nothing/%ff%00%0d%0a", tekton_wrong),
         ("//health", tekton_wrong),
@@ -85,9 +87,9 @@ async def test_a_path_that_is_no_text(gateway: Gateway) -> None:
 @pytest.mark.parametrize("entry", [e for e in table() if e.method == "GET"], ids=lambda entry: entry.path)
 async def test_head_tells_what_get_would(gateway: Gateway, entry: Served) -> None:
     path = entry.path.replace("{model:.+}", "oai/m").replace("/console/{name}", "/console/console.js")
-    path = path.replace("{name}", "tekton-llm-client.js")
+    path = path.replace("{name}", "tekton-llm-client.js").replace("{id}", "ses_0")
     async with gateway.session.head(gateway.url + path) as reply:
-        if path.endswith(("/ws", "/ws/generate")):
+        if entry.upgrades and not entry.plain:
             assert (reply.status, reply.headers["allow"]) == (405, "GET")
             return
         async with gateway.session.get(gateway.url + path) as got:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from rhetor.http.admission import digest
+from rhetor.http.passes import digest
 from rhetor.http.tickets import GOOD_FOR_S, MOST, PREFIX, PROTOCOL, Tickets
 from rhetor.testing import Upstream
 from rhetor.testing.clock import FakeClock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 from functools import lru_cache
 from typing import Any
@@ -12,7 +11,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from rhetor.core.errors import BadRequest, Code, RhetorError
-from rhetor.http.house import PRINCIPAL, TOKEN, Gatekeeping, House
+from rhetor.http.house import PRINCIPAL, SESSION, TOKEN, Gatekeeping, House
+from rhetor.http.passes import digest
 
 CLOSING = "the gateway is shutting down"
 UNKNOWN_TOKEN = "this token is not known here"
@@ -23,11 +23,14 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?:\[([\da-fA-F:.]+)\]|([^\s\[\]:@/]+))(?::\d*)?")
 
 
-def admit(request: web.Request, house: House, public: bool, tickets: bool = False) -> None:
+def admit(
+    request: web.Request, house: House, public: bool, tickets: bool = False, passes: bool = False
+) -> None:
     """Let the request in, or say why not. Public handlers skip the token, never the Host.
 
     Args:
         tickets: one of them will do for the token, as only a WebSocket needs it.
+        passes: so will the key of a session.
 
     Raises:
         BadRequest: forbidden or unauthenticated.
@@ -35,6 +38,10 @@ def admit(request: web.Request, house: House, public: bool, tickets: bool = Fals
     rules = house.gatekeeping
     _check_host(request, rules)
     _check_origin(request, rules)
+    if house.passes.given and _shows_pass(request, house):
+        if not (passes or public):
+            raise BadRequest("the key of a session is for model calls only", Code.FORBIDDEN)
+        return
     if public or not rules.tokens:
         return
     protocols = request.headers.get("Sec-WebSocket-Protocol") if tickets else None
@@ -63,11 +70,6 @@ def enter(house: House, task: asyncio.Task[Any]) -> None:
         full = f"the gateway has {house.max_requests} requests under way; see server.max_requests"
         raise RhetorError(full, Code.POOL_FULL, retry_after_s=ROOM_IN_S)
     house.requests.add(task)
-
-
-def digest(token: str) -> bytes:
-    """What is kept of a token: comparing digests tells an attacker nothing through time."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
 def allowed_origin(request: web.Request, rules: Gatekeeping) -> str | None:
@@ -108,11 +110,25 @@ def _name(host: str) -> str:
     return (found[1] or found[2]).lower() if found is not None else ""
 
 
-def _known(request: web.Request, rules: Gatekeeping) -> tuple[bytes, str]:
-    """A token that was shown, and whose it is. SDKs may send a vendor's key beside it: one is enough."""
+def _shown(request: web.Request) -> list[bytes]:
     headers = request.headers
     texts = (headers.get("x-api-key", ""), _bearer(headers.get("Authorization", "")))
-    shown = [digest(text) for text in texts if text]
+    return [digest(text) for text in texts if text]
+
+
+def _shows_pass(request: web.Request, house: House) -> bool:
+    for shown in _shown(request):
+        if (bearer := house.passes.given.get(shown)) is not None:
+            request[SESSION] = bearer.session
+            if bearer.owner:
+                request[PRINCIPAL] = bearer.owner
+            return True
+    return False
+
+
+def _known(request: web.Request, rules: Gatekeeping) -> tuple[bytes, str]:
+    """A token that was shown, and whose it is. SDKs may send a vendor's key beside it: one is enough."""
+    shown = _shown(request)
     if (before := request.get(TOKEN)) is not None:
         shown.append(before)
     if not shown:

@@ -10,10 +10,13 @@ from typing import Any
 from aiohttp import web
 
 from rhetor.core.clock import Clock
+from rhetor.http.chat.accounts import Accounts
+from rhetor.http.passes import Passes
 from rhetor.http.tickets import Tickets
 from rhetor.pipeline.detached import Recordings
 from rhetor.pipeline.trip import Pipeline
 from rhetor.routing.catalog import Catalog
+from rhetor.sessions.manager import Sessions
 from rhetor.store.base import Documents, Ledger, Transcripts
 from rhetor.telemetry.metrics import Metrics
 
@@ -42,6 +45,10 @@ class House:
     clock: Clock
     gatekeeping: Gatekeeping
     tickets: Tickets
+    sessions: Sessions
+    passes: Passes
+    accounts: Accounts | None
+    """Who may sign in; None: nobody can."""
     port: int
     max_body_bytes: int
     max_frame_bytes: int
@@ -73,5 +80,7 @@ class House:
 HOUSE = web.AppKey("house", House)
 PRINCIPAL = web.RequestKey("principal", str)
 """Whose token the caller showed; absent when none is asked for."""
+SESSION = web.RequestKey("session", str)
+"""The session whose agent calls; absent for everybody else."""
 TOKEN = web.RequestKey("token", bytes)
 """The digest of that token; the caller may have shown it before, for a ticket."""

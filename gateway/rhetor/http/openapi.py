@@ -60,21 +60,31 @@ def _operation(served: Served) -> dict[str, JsonValue]:
         "summary": summary(served),
         "tags": [served.door],
         "responses": {
-            **(_UPGRADED if served.upgrades else _ANSWERED),
+            **(_answered(served) if served.plain or not served.upgrades else {}),
+            **(_UPGRADED if served.upgrades else {}),
             "default": {"description": f"An error in the {served.wire.name} language."},
         },
     }
     if parameters := [*map(_in_path, _FIELD.findall(served.path)), *map(_in_query, served.query)]:
         operation["parameters"] = parameters
-    if served.method == "POST" and served.takes_body:
+    if served.method in ("POST", "PUT") and served.takes_body:
         operation["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
-    if not served.public:
+    if not served.public or served.asks:
         operation["security"] = [{"bearer": []}, {"key": []}]
     return operation
 
 
-_ANSWERED: Mapping[str, JsonValue] = {"200": {"description": "The reply."}}
+_ANSWERS: Mapping[int, str] = {
+    200: "The reply.",
+    201: "What was made.",
+    202: "It is taken; what comes of it is told later.",
+    204: "There is nothing, and nothing will come.",
+}
 _UPGRADED: Mapping[str, JsonValue] = {"101": {"description": "The connection is a WebSocket from here on."}}
+
+
+def _answered(served: Served) -> dict[str, JsonValue]:
+    return {str(status): {"description": _ANSWERS[status]} for status in served.answers}
 
 
 def _in_path(name: str) -> JsonValue:

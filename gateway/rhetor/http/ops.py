@@ -25,9 +25,27 @@ from rhetor.wire.wanted import read_wanted
 
 COMPONENT = "rhetor"
 LATEST_TRIPS = 50
-SCRIPTS = ("tekton-llm-client.js", "tekton-llm-client.mjs", "rhetor-chat.js")
+SCRIPTS = (
+    "tekton-llm-client.js",
+    "tekton-llm-client.mjs",
+    "tekton-llm-sessions.js",
+    "tekton-llm-sessions.mjs",
+    "rhetor-chat.js",
+)
 EXPLAINED_BY = ("model", "capability", "component", "task", *DEMANDS)
-PAGE_PARTS = {"console.js": "text/javascript", "snippets.js": "text/javascript", "console.css": "text/css"}
+PAGE_PARTS = {
+    "base.css": "text/css",
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "page.js": "text/javascript",
+    "prose.js": "text/javascript",
+    "session.js": "text/javascript",
+    "sessions.css": "text/css",
+    "sessions.html": "text/html",
+    "sessions.js": "text/javascript",
+    "snippets.js": "text/javascript",
+    "transcript.js": "text/javascript",
+}
 
 
 async def health(http: web.Request) -> web.Response:
@@ -152,7 +170,7 @@ async def page(http: web.Request) -> web.Response:
 
 
 async def page_asset(http: web.Request) -> web.Response:
-    """What the page is made of."""
+    """What the pages are made of, and the page of sessions itself."""
     name = http.match_info["name"]
     if name not in PAGE_PARTS:
         raise BadRequest("no such file", Code.NOT_FOUND)
@@ -160,7 +178,7 @@ async def page_asset(http: web.Request) -> web.Response:
 
 
 async def script(http: web.Request) -> web.Response:
-    """The JavaScript client for pages: a script, an ES module, and `<rhetor-chat>`."""
+    """The JavaScript clients for pages, as scripts and as ES modules, and `<rhetor-chat>`."""
     name = http.match_info["name"]
     if name not in SCRIPTS:
         raise BadRequest("no such file", Code.NOT_FOUND)
@@ -216,6 +234,7 @@ def _trip(record: TripRecord) -> JsonValue:
         "total_ms": record.total_ms,
         "component": record.component,
         "principal": record.principal,
+        "session": record.session,
     }
 
 

@@ -22,9 +22,17 @@ class Served:
     """The language of its errors."""
     public: bool = False
     """Answers without a token."""
+    asks: bool = False
+    """Public to the house, since it asks by itself who calls."""
     query: tuple[str, ...] = ()
     """Query parameters that it understands."""
     takes_body: bool = True
     """Where the method has one."""
+    passes: bool = False
+    """Takes the key of a session, too: an agent calls its model here."""
     upgrades: bool = False
     """To WebSocket."""
+    answers: tuple[int, ...] = (200,)
+    """The statuses of replies that are no errors."""
+    plain: bool = False
+    """Where it upgrades: answers requests that do not, too."""

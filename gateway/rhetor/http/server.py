@@ -12,7 +12,6 @@ import orjson
 from aiohttp import EMPTY_PAYLOAD, web
 from aiohttp.http import HttpProcessingError
 
-from rhetor import __version__
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.ids import new_id
 from rhetor.http import (
@@ -29,12 +28,17 @@ from rhetor.http import (
     tekton,
 )
 from rhetor.http.admission import admit, allowed_origin
+from rhetor.http.chat.table import chat_table
 from rhetor.http.house import HOUSE, House
+from rhetor.http.jelmore.table import jelmore_table
+from rhetor.http.languages import language_of_path
 from rhetor.http.openapi import discovery, openapi
 from rhetor.http.reply import header_safe, read_body, refusal
 from rhetor.http.served import Handler, Served
+from rhetor.http.sessions.table import session_table
 from rhetor.http.socket import websocket
 from rhetor.http.stream import CallerLeft
+from rhetor.http.whole import SERVER
 from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.base import Wire
 from rhetor.wire.ollama import OLLAMA
@@ -44,8 +48,6 @@ from rhetor.wire.rhetor.asking import claims
 from rhetor.wire.tekton import TEKTON
 
 log = logging.getLogger(__name__)
-
-SERVER = f"rhetor/{__version__}"
 
 TEKTON_PREFIXES = ("", "/api/llm")
 """Browser callers keep a prefix that Python callers drop; both must arrive."""
@@ -70,11 +72,15 @@ def table() -> list[Served]:
         Served("ops", "GET", "/api/v1/routes/explain", ops.explain, TEKTON, query=ops.EXPLAINED_BY),
         Served("ops", "GET", "/api/v1/health/targets", ops.targets, TEKTON),
         Served("ops", "POST", "/api/v1/reload", ops.reload, TEKTON, takes_body=False),
+        *jelmore_table(),
+        *chat_table(),
         *response_table(),
-        Served("models", "GET", "/v1/models", models.models, OPENAI, query=models.PAGING),
-        Served("models", "GET", "/v1/models/{model:.+}", models.model, OPENAI),
-        Served("anthropic", "POST", "/v1/messages", anthropic.messages, ANTHROPIC),
-        Served("anthropic", "POST", "/v1/messages/count_tokens", anthropic.count_tokens, ANTHROPIC),
+        Served("models", "GET", "/v1/models", models.models, OPENAI, query=models.PAGING, passes=True),
+        Served("models", "GET", "/v1/models/{model:.+}", models.model, OPENAI, passes=True),
+        Served("anthropic", "POST", "/v1/messages", anthropic.messages, ANTHROPIC, passes=True),
+        Served(
+            "anthropic", "POST", "/v1/messages/count_tokens", anthropic.count_tokens, ANTHROPIC, passes=True
+        ),
         *shared_with_ollama("", "ollama"),
         Served("ollama", "POST", "/api/embed", ollama.embed, OLLAMA),
         Served("ollama", "POST", "/api/embeddings", ollama.embeddings, OLLAMA),
@@ -87,13 +93,20 @@ def table() -> list[Served]:
     for prefix in TEKTON_PREFIXES:
         served += [
             Served("tekton", "GET", f"{prefix}/api/v1/health", ops.health, TEKTON),
-            Served("tekton", "GET", f"{prefix}/api/v1/providers", tekton.providers, TEKTON),
             Served("tekton", "POST", f"{prefix}/api/v1/chat", tekton.chat, TEKTON),
             Served("tekton", "POST", f"{prefix}/api/v1/chat/stream", tekton.chat_stream, TEKTON),
             Served("ops", "POST", f"{prefix}/api/v1/ws-ticket", ops.ticket, TEKTON, takes_body=False),
-            Served("openai", "POST", f"{prefix}/v1/chat/completions", openai.chat_completions, OPENAI),
+            Served(
+                "openai",
+                "POST",
+                f"{prefix}/v1/chat/completions",
+                openai.chat_completions,
+                OPENAI,
+                passes=True,
+            ),
             Served("openai", "POST", f"{prefix}/v1/embeddings", openai.embeddings, OPENAI),
             *generation_table(prefix),
+            *session_table(prefix),
             *context_table(prefix),
             *context_table(f"{prefix}/api/v1"),
             Served("tekton", "GET", f"{prefix}/ws", websocket, TEKTON, upgrades=True),
@@ -136,6 +149,7 @@ def older_table(prefix: str) -> list[Served]:
         Served("rhetor", "POST", f"{v1}/generate", rhetor.generate_whole, TEKTON),
         Served("rhetor", "POST", f"{v1}/generate_stream", rhetor.generate_stream, TEKTON),
         Served("rhetor", "GET", f"{v1}/models", rhetor.models, TEKTON),
+        Served("tekton", "GET", f"{v1}/providers", tekton.providers, TEKTON, public=True, asks=True),
         Served("rhetor", "GET", f"{prefix}/ws/generate", websocket, TEKTON, upgrades=True),
         Served("rhetor", "GET", f"{api}/health", ops.health, TEKTON),
         Served("rhetor", "GET", f"{api}/providers", rhetor.providers, TEKTON),
@@ -185,7 +199,16 @@ def response_table() -> list[Served]:
         ("DELETE", f"{entries}/{{item}}", conversations.forget, (), False),
     ]
     return [
-        Served("responses", method, path, handler, RESPONSES, query=query, takes_body=takes_body)
+        Served(
+            "responses",
+            method,
+            path,
+            handler,
+            RESPONSES,
+            query=query,
+            takes_body=takes_body,
+            passes=handler is responses.create,
+        )
         for method, path, handler, query, takes_body in calls
     ]
 
@@ -211,12 +234,14 @@ def application(house: House) -> web.Application:
     app[HOUSE] = house
     app.on_response_prepare.append(_complete_head)
     for entry in table():
-        handler = guarded(entry.handler, _language_of(entry), entry.public, house, entry.upgrades)
+        handler = guarded(
+            entry.handler, _language_of(entry), entry.public, house, entry.upgrades, entry.passes
+        )
         app.router.add_route(entry.method, entry.path, handler)
-        if entry.method == "GET" and not entry.upgrades:
+        if entry.method == "GET" and (entry.plain or not entry.upgrades):
             app.router.add_route("HEAD", entry.path, handler)
-    app.router.add_route("OPTIONS", ELSEWHERE, guarded(_preflight, _language_of_path, True, house))
-    app.router.add_route("*", ELSEWHERE, guarded(_unserved, _language_of_path, False, house))
+    app.router.add_route("OPTIONS", ELSEWHERE, guarded(_preflight, language_of_path, True, house))
+    app.router.add_route("*", ELSEWHERE, guarded(_unserved, language_of_path, False, house))
     return app
 
 
@@ -313,13 +338,18 @@ def _ends_head(data: bytes) -> bool:
 
 
 def guarded(
-    handler: Handler, language: Language, public: bool, house: House, tickets: bool = False
+    handler: Handler,
+    language: Language,
+    public: bool,
+    house: House,
+    tickets: bool = False,
+    passes: bool = False,
 ) -> Handler:
     """A handler with its surroundings: admission before it, errors in its language after it."""
 
     async def handle(http: web.Request) -> web.StreamResponse:
         try:
-            admit(http, house, public, tickets)
+            admit(http, house, public, tickets, passes)
             response = await handler(http)
         except RhetorError as error:
             response = refusal(language(http), error, new_id("req"))
@@ -340,13 +370,6 @@ def _language_of(entry: Served) -> Language:
     if entry.door == "models":
         return lambda http: ANTHROPIC if models.speaks_anthropic(http) else OPENAI
     return lambda http: entry.wire
-
-
-def _language_of_path(http: web.Request) -> Wire:
-    """Where nothing is served, the path tells who may be asking."""
-    if http.path.startswith("/v1/messages"):
-        return ANTHROPIC
-    return OPENAI if http.path.startswith("/v1/") else TEKTON
 
 
 def _leave_body(http: web.Request, response: web.StreamResponse) -> None:
@@ -379,7 +402,7 @@ async def _unserved(http: web.Request) -> web.StreamResponse:
         raise BadRequest(f"nothing is served at {http.path}; see /openapi.json", Code.NOT_FOUND)
     wanted = " or ".join(sorted(allowed))
     error = BadRequest(f"{http.path} takes {wanted}, not {http.method}", Code.METHOD_NOT_ALLOWED)
-    response = refusal(_language_of_path(http), error, new_id("req"))
+    response = refusal(language_of_path(http), error, new_id("req"))
     response.headers["allow"] = ", ".join(sorted(allowed))
     return response
 
@@ -390,7 +413,7 @@ async def _preflight(http: web.Request) -> web.Response:
         raise BadRequest("pages of this Origin may not call; see server.allowed_origins", Code.FORBIDDEN)
     asked = http.headers.get("Access-Control-Request-Headers", "")
     headers = {
-        "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
+        "access-control-allow-methods": "GET, POST, PUT, DELETE, OPTIONS",
         "access-control-allow-headers": header_safe(asked) or "authorization, content-type",
         "access-control-max-age": str(PREFLIGHT_S),
     }

@@ -8,8 +8,10 @@ from aiohttp import web
 from rhetor.core.content import Json
 from rhetor.core.errors import BadRequest, RhetorError
 from rhetor.core.ids import new_id
+from rhetor.http.admitted import for_accounts_too
 from rhetor.http.house import HOUSE, PRINCIPAL
 from rhetor.http.listing import listing
+from rhetor.http.options import backends_fields, providers_fields
 from rhetor.http.recalled import recalled
 from rhetor.http.reply import CallerHeaders, UnderWay, answer, read_body, refusal
 from rhetor.wire import fields
@@ -69,7 +71,13 @@ def _soft(http: web.Request, said: Json, stream: bool) -> SoftTekton | None:
     return None
 
 
+@for_accounts_too
 async def providers(http: web.Request) -> web.Response:
     """Every provider and its models, with the defaults; one answer for three older dialects."""
-    body = providers_body(listing(http.app[HOUSE].catalog))
+    house = http.app[HOUSE]
+    body = providers_body(listing(house.catalog)) | providers_fields(house)
+    for name, more in backends_fields(house).items():
+        known = body[name]
+        assert isinstance(known, list)
+        body[name] = [*known, *(each for each in more if each not in known)]
     return web.Response(body=orjson.dumps(body), content_type="application/json")

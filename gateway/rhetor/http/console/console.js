@@ -1,31 +1,11 @@
 // The page at `/`: what is on, how it is doing, a prompt that streams, and how to point an SDK here.
 
+import { $, Refused, askForToken, authorization, dollars, get, make, onToken, token } from "./page.js";
 import { SNIPPETS } from "./snippets.js";
 
-const TOKEN = "rhetor-token"; // kept by the browser until the tab is closed
 const MOST_ROWS = 500;
 const BOOKED_MS = 200;
 const LOOK_MS = 2000;
-const $ = (id) => document.getElementById(id);
-const token = () => sessionStorage.getItem(TOKEN) ?? "";
-const authorization = () => (token() ? { authorization: `Bearer ${token()}` } : {});
-
-class Refused extends Error {}
-
-async function get(path) {
-  const response = await fetch(path, { headers: authorization() });
-  if (response.status === 401) throw new Refused();
-  if (!response.ok) throw new Error(`${path} answered ${response.status}`);
-  return response.json();
-}
-
-// An element with a class and what is in it: texts and elements.
-function make(name, className, ...inside) {
-  const element = document.createElement(name);
-  element.className = className;
-  element.append(...inside);
-  return element;
-}
 
 const row = (...cells) => make("tr", "", ...cells);
 const cell = (text, className = "") => make("td", className, text);
@@ -98,7 +78,6 @@ function chooseModel(id) {
 
 const spaced = (word) => word.replaceAll("_", " ");
 const told = ({ target, outcome }) => `${target}: ${spaced(outcome)}`;
-const dollars = (micros, digits) => (micros / 1e6).toLocaleString("en", { maximumFractionDigits: digits });
 
 function price(pricing) {
   if (!pricing) return "";
@@ -307,13 +286,6 @@ async function copy() {
 
 // Everything together.
 
-function askForToken() {
-  $("token-wrong").textContent = token() ? "This token is not known here." : "";
-  sessionStorage.removeItem(TOKEN);
-  $("token-form").hidden = false;
-  $("token").focus();
-}
-
 async function show() {
   const parts = await Promise.allSettled([showHealth(), showProviders(), showModels(), showTargets(), showTrips()]);
   const failures = parts.map(({ reason }) => reason).filter(Boolean);
@@ -333,11 +305,7 @@ $("filter").addEventListener("input", filterModels);
 $("refresh").addEventListener("click", show);
 $("copy").addEventListener("click", copy);
 $("copy").hidden = !navigator.clipboard; // pages have it on this machine and over https only
-$("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  sessionStorage.setItem(TOKEN, $("token").value);
-  $("token").value = "";
-  $("token-form").hidden = true;
+onToken(() => {
   showSnippet();
   show();
 });

@@ -5,6 +5,18 @@
   else root.RhetorChat = factory();
 })(typeof self === "undefined" ? this : self, function () {
 "use strict";
+/** Where the gateway is. */
+
+function defaultUrl() {
+  if (typeof window !== "undefined") return "/api/llm";
+  return globalThis.process?.env.RHETOR_URL || "http://localhost:8003";
+}
+
+/** @param {string} url */
+function socketUrl(url) {
+  return new URL(url, globalThis.location?.href).href.replace(/^http/, "ws");
+}
+
 /** @typedef {{target: string, outcome: string, ms: number, how?: string}} Attempt whom the gateway asked, and how it went */
 
 /**
@@ -15,21 +27,26 @@
 class TektonLLMError extends Error {
   /**
    * @param {string} message
-   * @param {{code?: string | null, status?: number | null, requestId?: string | null, attempts?: Attempt[],
-   *   retryAfterS?: number | null, cause?: unknown}} [about]
+   * @param {{code?: string | null, status?: number | null, provider?: string | null, state?: string | null,
+   *   requestId?: string | null, attempts?: Attempt[], retryAfterS?: number | null, cause?: unknown}} [about]
    */
-  constructor(message, { code = null, status = null, requestId = null, attempts = [], retryAfterS = null, cause } = {}) {
+  constructor(message, about = {}) {
+    const { code, status, provider, state, requestId, attempts, retryAfterS, cause } = about;
     super(message, { cause });
     this.name = "TektonLLMError";
-    this.code = code;
+    this.code = code ?? null;
     /** The HTTP status; null when there was no answer, or none over HTTP. */
-    this.status = status;
+    this.status = status ?? null;
+    /** Who failed, where it was not the gateway itself: a provider, or a session's backend. */
+    this.provider = provider ?? null;
+    /** The state of a session, which did not allow what was asked. */
+    this.state = state ?? null;
     /** Under what name the gateway's log knows the request. */
-    this.requestId = requestId;
+    this.requestId = requestId ?? null;
     /** Whom the gateway asked before it gave up. */
-    this.attempts = attempts;
+    this.attempts = attempts ?? [];
     /** When it may be worth to ask again, where the gateway says so. */
-    this.retryAfterS = retryAfterS;
+    this.retryAfterS = retryAfterS ?? null;
   }
 }
 
@@ -41,8 +58,74 @@ class Lost extends TektonLLMError {
   }
 }
 
+/** What the gateway says when it refuses: read, and thrown. */
+
+
+/** @import {Attempt} from "./errors.js" */
+
+/**
+ * The exception for an error reply.
+ *
+ * @param {number} status
+ * @param {Headers} headers
+ * @param {string} text
+ */
+function refusal(status, headers, text) {
+  const reply = parsed(text) ?? {};
+  // Where nothing is served, another dialect answers: its `error` is an object.
+  const said = [reply.error, reply.error?.message, reply.detail, text.slice(0, 200)];
+  const message = said.find((one) => typeof one === "string" && one !== "");
+  const code = reply.code ?? reply.error?.code;
+  return new TektonLLMError(message ?? `HTTP ${status} without a message`, {
+    status,
+    code: typeof code === "string" ? code : null,
+    provider: reply.provider ?? null,
+    state: reply.state ?? null,
+    requestId: headers.get("x-request-id") ?? reply.request_id ?? null,
+    attempts: attemptsOf(headers.get("x-rhetor-attempts") ?? ""),
+    retryAfterS: Number(headers.get("retry-after")) || null,
+  });
+}
+
+/**
+ * @param {string} header such as "lab/small;connect_failed;2ms, offline/echo;ok;1ms"
+ * @returns {Attempt[]}
+ */
+function attemptsOf(header) {
+  const asked = header.split(", ").filter(Boolean);
+  return asked.map((one) => {
+    const [target, outcome, ms, how] = one.split(";");
+    return { target, outcome, ms: parseInt(ms), ...(how && { how }) };
+  });
+}
+
+/**
+ * @param {string} text
+ * @returns {any} an object, or null if the text is anything else
+ */
+function parsed(text) {
+  try {
+    const value = JSON.parse(text);
+    return typeof value === "object" && !Array.isArray(value) ? value : null;
+  } catch {
+    return null;
+  }
+}
+
 /** Waiting that has an end. */
 
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 4_000;
+
+/**
+ * How long to wait before a connection is made again that was lost so often.
+ *
+ * @param {number} losses
+ */
+function pauseMs(losses) {
+  return Math.min(FIRST_PAUSE_MS * 2 ** (losses - 1), LONGEST_PAUSE_MS);
+}
 
 /** How long to wait for the next sign of life, and who else may end the waiting. */
 class Patience {
@@ -60,17 +143,19 @@ class Patience {
    *
    * @template T
    * @param {Promise<T>} sign
+   * @param {number} [silenceS] Infinity: however long it takes
    * @returns {Promise<T>}
    * @throws {TektonLLMError} there was none; if the caller gave up, the caller's reason is thrown as it is
    */
-  async during(sign) {
-    const { silenceS, caller } = this;
+  async during(sign, silenceS = this.silenceS) {
+    const { caller } = this;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let timer;
     let onAbort = () => {};
     const end = new Promise((_, reject) => {
       const message = `the gateway said nothing for ${silenceS} s`;
-      timer = setTimeout(() => reject(new TektonLLMError(message, { code: "timeout" })), silenceS * 1000);
+      const giveUp = () => reject(new TektonLLMError(message, { code: "timeout" }));
+      if (silenceS < Infinity) timer = setTimeout(giveUp, silenceS * 1000);
       onAbort = () => reject(caller?.reason);
       if (caller?.aborted) onAbort();
       caller?.addEventListener("abort", onAbort);
@@ -98,7 +183,7 @@ class Patience {
       globalThis.addEventListener?.("online", wake);
     });
     try {
-      await this.during(over);
+      await this.during(over, Infinity); // nobody is asked, so nobody is silent
     } finally {
       clearTimeout(timer);
       globalThis.removeEventListener?.("online", wake);
@@ -107,6 +192,9 @@ class Patience {
 }
 
 /** Server-sent events: text in any pieces → what was sent. */
+
+
+/** @import {Patience} from "./patience.js" */
 
 /** @typedef {{id: string, data: string}} ServerEvent */
 
@@ -130,6 +218,131 @@ class EventReader {
     }
     return events;
   }
+}
+
+/** The events of a reply. Its body is read when one is asked for, so a reader that is slow makes the gateway wait. */
+class EventStream {
+  #reader = new EventReader();
+  #utf8 = new TextDecoder();
+  /** @type {ServerEvent[]} */
+  #events = [];
+  #body;
+
+  /** @param {Response} response */
+  constructor(response) {
+    this.#body = response.body?.getReader();
+  }
+
+  /**
+   * @param {Patience} patience whatever is read is a sign of life
+   * @returns {Promise<ServerEvent>}
+   * @throws {Lost} there are no more
+   */
+  async next(patience) {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event) return event;
+      const read = await patience.during(this.#read());
+      if (read.done) throw new Lost("the gateway closed the connection in the middle of its reply");
+      this.#events = this.#reader.feed(this.#utf8.decode(read.value, { stream: true }));
+    }
+  }
+
+  /** @returns {Promise<{done: boolean, value?: Uint8Array<ArrayBuffer>}>} */
+  async #read() {
+    if (!this.#body) return { done: true };
+    return this.#body.read().catch((error) => {
+      throw new Lost(undefined, error);
+    });
+  }
+}
+
+/** Calls of the gateway over HTTP. */
+
+
+/** @import {Patience} from "./patience.js" */
+
+/**
+ * @typedef {object} Call
+ * @property {string} [method] GET, or POST where there is a body, unless said
+ * @property {unknown} [body] sent as JSON
+ * @property {Record<string, string>} [headers]
+ */
+
+const TICKET_PATH = "/api/v1/ws-ticket";
+
+class Calls {
+  /**
+   * @param {string} url
+   * @param {() => string | null} token
+   */
+  constructor(url, token) {
+    this.url = url;
+    this.token = token;
+  }
+
+  /**
+   * The text of an answer.
+   *
+   * @param {string} path
+   * @param {Patience} patience
+   * @param {Call} [call]
+   * @throws {TektonLLMError} refused, or not reached; then what was asked is given up
+   */
+  async ask(path, patience, call) {
+    const giveUp = new AbortController();
+    try {
+      const response = await patience.during(this.send(path, giveUp.signal, call));
+      return await patience.during(textOf(response));
+    } finally {
+      giveUp.abort();
+    }
+  }
+
+  /**
+   * An answer of which nothing was read yet.
+   *
+   * @param {string} path
+   * @param {AbortSignal} signal
+   * @param {Call} [call]
+   * @throws {TektonLLMError} refused, or not reached
+   */
+  async send(path, signal, { body, method = body === undefined ? "GET" : "POST", headers } = {}) {
+    const json = body !== undefined && { "content-type": "application/json" };
+    const init = { method, signal, headers: { ...this.headers(), ...json, ...headers }, body: json ? JSON.stringify(body) : undefined };
+    const response = await fetch(this.url + path, init).catch((error) => {
+      throw new Lost(undefined, error);
+    });
+    if (response.ok) return response;
+    throw refusal(response.status, response.headers, await textOf(response));
+  }
+
+  /** @returns {Record<string, string>} */
+  headers() {
+    const token = this.token();
+    return token ? { authorization: `Bearer ${token}` } : {};
+  }
+
+  /**
+   * What a WebSocket says who it is with: a page cannot send headers there, and a URL is no place for a secret.
+   *
+   * @param {Patience} patience
+   * @returns {Promise<string[] | undefined>}
+   * @throws {TektonLLMError} there are no tickets here
+   */
+  async protocols(patience) {
+    if (!this.token()) return undefined;
+    const ticket = JSON.parse(await this.ask(TICKET_PATH, patience, { body: {} }));
+    if (!Array.isArray(ticket.protocols)) throw new Lost("this gateway has no tickets for WebSockets");
+    return ticket.protocols;
+  }
+}
+
+/** @param {Response} response */
+function textOf(response) {
+  return response.text().catch((error) => {
+    throw new Lost(undefined, error);
+  });
 }
 
 /** What client and gateway say to each other, without any I/O. */
@@ -225,7 +438,6 @@ class EventReader {
 const CHAT_PATH = "/api/v1/chat";
 const STREAM_PATH = "/api/v1/chat/stream";
 const PROVIDERS_PATH = "/api/v1/providers";
-const TICKET_PATH = "/api/v1/ws-ticket";
 const GENERATIONS_PATH = "/v1/generations/";
 const ID_HEADER = "x-rhetor-generation-id";
 
@@ -399,50 +611,6 @@ function about(reply) {
 function usageOf(usage) {
   const { prompt_tokens: promptTokens, completion_tokens: completionTokens, total_tokens: totalTokens } = usage;
   return { ...usage, promptTokens, completionTokens, totalTokens };
-}
-
-/**
- * The exception for an error reply.
- *
- * @param {number} status
- * @param {Headers} headers
- * @param {string} text
- */
-function refusal(status, headers, text) {
-  const reply = parsed(text) ?? {};
-  const message = [reply.error, reply.detail, text.slice(0, 200)].find((one) => typeof one === "string" && one !== "");
-  return new TektonLLMError(message ?? `HTTP ${status} without a message`, {
-    status,
-    code: typeof reply.code === "string" ? reply.code : null,
-    requestId: headers.get("x-request-id") ?? reply.request_id ?? null,
-    attempts: attemptsOf(headers.get("x-rhetor-attempts") ?? ""),
-    retryAfterS: Number(headers.get("retry-after")) || null,
-  });
-}
-
-/**
- * @param {string} header such as "lab/small;connect_failed;2ms, offline/echo;ok;1ms"
- * @returns {Attempt[]}
- */
-function attemptsOf(header) {
-  const asked = header.split(", ").filter(Boolean);
-  return asked.map((one) => {
-    const [target, outcome, ms, how] = one.split(";");
-    return { target, outcome, ms: parseInt(ms), ...(how && { how }) };
-  });
-}
-
-/**
- * @param {string} text
- * @returns {any} an object, or null if the text is anything else
- */
-function parsed(text) {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && !Array.isArray(value) ? value : null;
-  } catch {
-    return null;
-  }
 }
 
 /** The way over WebSocket: one connection for all requests of a client, opened when it is needed. */
@@ -703,8 +871,6 @@ function placeOf({ generation_id: generationId, event_id: eventId }) {
  * @property {() => boolean} cancel hear no more of it; whether that ends the generation
  */
 
-const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 4_000;
 const LARGEST_FRAME = 1 << 18; // characters; the gateway takes 1 MiB unless its operator says otherwise
 const TRIES = 3; // for a reply of which nothing was heard: somebody waits to be told that there is no gateway
 
@@ -859,7 +1025,7 @@ class Connection {
       : begun || this.#losses > TRIES;
     if (hopeless) throw error;
     this.#ways.note("connection lost, coming back", this.#place ?? "to ask again");
-    await this.#patience.pause(Math.min(FIRST_PAUSE_MS * 2 ** (this.#losses - 1), LONGEST_PAUSE_MS));
+    await this.#patience.pause(pauseMs(this.#losses));
   }
 }
 
@@ -880,34 +1046,7 @@ function gone(error) {
 // gateway says something at least every 10 s unless its operator says otherwise.
 const ID_WITHIN_MS = 15_000;
 
-class Http {
-  /**
-   * @param {string} url
-   * @param {() => string | null} token
-   */
-  constructor(url, token) {
-    this.url = url;
-    this.token = token;
-  }
-
-  /**
-   * The text of an answer.
-   *
-   * @param {string} path
-   * @param {Record<string, unknown> | undefined} body without one it is a GET
-   * @param {Patience} patience
-   * @throws {TektonLLMError} refused, or not reached; then what was asked is given up
-   */
-  async ask(path, body, patience) {
-    const giveUp = new AbortController();
-    try {
-      const response = await patience.during(this.#send(path, body, giveUp.signal));
-      return await patience.during(textOf(response));
-    } finally {
-      giveUp.abort();
-    }
-  }
-
+class Http extends Calls {
   /**
    * Begins a streamed reply, or goes on after a place in one.
    *
@@ -919,8 +1058,10 @@ class Http {
   async open(body, place, patience) {
     const giveUp = new AbortController();
     const asked = place
-      ? this.#send(`${GENERATIONS_PATH}${place.generationId}/events?dialect=tekton`, undefined, giveUp.signal, place.eventId)
-      : this.#send(STREAM_PATH, body, giveUp.signal);
+      ? this.send(`${GENERATIONS_PATH}${place.generationId}/events?dialect=tekton`, giveUp.signal, {
+          headers: place.eventId ? { "last-event-id": place.eventId } : {},
+        })
+      : this.send(STREAM_PATH, giveUp.signal, { body });
     try {
       const response = await patience.during(asked);
       return new EventLine(response, giveUp, Boolean(body.resume_s));
@@ -937,7 +1078,7 @@ class Http {
    * @param {string} generationId
    */
   end(generationId) {
-    const init = { method: "DELETE", headers: this.#headers(), keepalive: true };
+    const init = { method: "DELETE", headers: this.headers(), keepalive: true };
     fetch(this.url + GENERATIONS_PATH + generationId, init).catch(() => {}); // it ends by itself soon
   }
 
@@ -957,45 +1098,15 @@ class Http {
       giveUp.abort();
     }
   }
-
-  /**
-   * @param {string} path
-   * @param {Record<string, unknown> | undefined} body
-   * @param {AbortSignal} signal
-   * @param {string} [lastEventId]
-   */
-  async #send(path, body, signal, lastEventId) {
-    const headers = this.#headers();
-    if (body) headers["content-type"] = "application/json";
-    if (lastEventId) headers["last-event-id"] = lastEventId;
-    const method = body ? "POST" : "GET";
-    const init = { method, headers, signal, body: body && JSON.stringify(body) };
-    const response = await fetch(this.url + path, init).catch((error) => {
-      throw new Lost(undefined, error);
-    });
-    if (response.ok) return response;
-    throw refusal(response.status, response.headers, await textOf(response));
-  }
-
-  /** @returns {Record<string, string>} */
-  #headers() {
-    const token = this.token();
-    return token ? { authorization: `Bearer ${token}` } : {};
-  }
 }
 
 /**
- * The frames of a reply as server-sent events. The body is read when a frame is asked for, so a reader that is
- * slow makes the gateway wait.
+ * The frames of a reply as server-sent events.
  *
  * @implements {Line}
  */
 class EventLine {
-  #events = new EventReader();
-  #utf8 = new TextDecoder();
-  /** @type {Frame[]} */
-  #frames = [];
-  #body;
+  #events;
   #giveUp;
   #place;
 
@@ -1005,7 +1116,7 @@ class EventLine {
    * @param {boolean} recorded
    */
   constructor(response, giveUp, recorded) {
-    this.#body = response.body?.getReader();
+    this.#events = new EventStream(response);
     this.#giveUp = giveUp;
     const generationId = response.headers.get(ID_HEADER);
     /** @type {Place | null} */
@@ -1022,13 +1133,7 @@ class EventLine {
    * @returns {Promise<Frame>}
    */
   async take(patience) {
-    for (;;) {
-      const frame = this.#frames.shift();
-      if (frame) return frame;
-      const read = await patience.during(this.#read());
-      if (read.done) throw new Lost("the gateway closed the connection in the middle of its reply");
-      this.#frames = this.#events.feed(this.#utf8.decode(read.value, { stream: true })).map((event) => this.#frame(event));
-    }
+    return this.#frame(await this.#events.next(patience));
   }
 
   drop() {
@@ -1041,14 +1146,6 @@ class EventLine {
     return this.#place === null;
   }
 
-  /** @returns {Promise<{done: boolean, value?: Uint8Array<ArrayBuffer>}>} */
-  async #read() {
-    if (!this.#body) return { done: true };
-    return this.#body.read().catch((error) => {
-      throw new Lost(undefined, error);
-    });
-  }
-
   /**
    * @param {{id: string, data: string}} event
    * @returns {Frame}
@@ -1058,13 +1155,6 @@ class EventLine {
     if (said === null) throw new TektonLLMError("the gateway's chunk cannot be read", { code: "protocol_error" });
     return { said, place: this.#place && id ? { ...this.#place, eventId: id } : this.#place };
   }
-}
-
-/** @param {Response} response */
-function textOf(response) {
-  return response.text().catch((error) => {
-    throw new Lost(undefined, error);
-  });
 }
 
 /** The client: one object for each component. */
@@ -1130,9 +1220,9 @@ class TektonLLMClient {
     if (transport === "websocket" && !WebSocket) throw new TypeError("no WebSocket here: pass one in the options");
     this.#http = new Http(this.rhetorUrl, () => this.authToken);
     /** @param {string[] | undefined} protocols */
-    const make = (protocols) => new WebSocket(rhetorWsUrl ?? socketUrl(this.rhetorUrl), protocols);
+    const make = (protocols) => new WebSocket(rhetorWsUrl ?? socketUrl(`${this.rhetorUrl}/ws`), protocols);
     const wanted = WebSocket && transport !== "sse";
-    this.#socket = wanted ? new Socket(make, () => this.#protocols(), componentId) : null;
+    this.#socket = wanted ? new Socket(make, () => this.#http.protocols(this.#patience({})), componentId) : null;
     const note = debug ? (/** @type {unknown[]} */ ...said) => console.debug("rhetor:", ...said) : () => {};
     this.#ways = new Ways(this.#http, this.#socket, transport === "websocket", note);
   }
@@ -1245,7 +1335,7 @@ class TektonLLMClient {
    * @throws {TektonLLMError} with message, code and status
    */
   async getProviders() {
-    return readProviders(await this.#http.ask(PROVIDERS_PATH, undefined, this.#patience({})));
+    return readProviders(await this.#http.ask(PROVIDERS_PATH, this.#patience({})));
   }
 
   /** Stops what `streamText` and `streamChatResponse` began, and closes the connection. The next request opens it again. */
@@ -1261,20 +1351,12 @@ class TektonLLMClient {
    */
   async #complete(prompt, options) {
     const body = chatBody(this, prompt, options, false);
-    return readReply(await this.#http.ask(CHAT_PATH, body, this.#patience(options)));
+    return readReply(await this.#http.ask(CHAT_PATH, this.#patience(options), { body }));
   }
 
   /** @param {RequestOptions} options */
   #patience(options) {
     return new Patience(options.timeout ?? this.timeout, options.signal);
-  }
-
-  /** What a WebSocket says who it is with: a page cannot send headers there, and a URL is no place for a secret. */
-  async #protocols() {
-    if (!this.authToken) return undefined;
-    const ticket = JSON.parse(await this.#http.ask(TICKET_PATH, {}, this.#patience({})));
-    if (!Array.isArray(ticket.protocols)) throw new CannotOpen();
-    return ticket.protocols;
   }
 
   /**
@@ -1325,17 +1407,6 @@ class TektonLLMClient {
 function fail(error, onChunk, onError) {
   if (onError) onError(error);
   else onChunk(new ChunkReader().breakOff(error));
-}
-
-function defaultUrl() {
-  if (typeof window !== "undefined") return "/api/llm";
-  return globalThis.process?.env.RHETOR_URL || "http://localhost:8003";
-}
-
-/** @param {string} url */
-function socketUrl(url) {
-  const whole = new URL(`${url}/ws`, globalThis.location?.href);
-  return whole.href.replace(/^http/, "ws");
 }
 
 /**

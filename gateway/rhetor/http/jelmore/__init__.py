@@ -1,0 +1,1 @@
+"""Sessions as Jelmore's callers know them, on top of ours."""

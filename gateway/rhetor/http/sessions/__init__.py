@@ -1,0 +1,1 @@
+"""Our own door to sessions: `/v1/sessions`."""
