@@ -22,7 +22,16 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 WIDTH = 88  # of signatures: longer ones have a line for each parameter
 
-HANDED_OUT = {"BlockingClient", "BlockingStream", "ChunkStream"}
+HANDED_OUT = {
+    "BlockingClient",
+    "BlockingStream",
+    "ChunkStream",
+    "EventStream",
+    "GatewayProvider",
+    "ProviderFactory",
+    "ProviderSession",
+    "Turn",
+}
 """Classes that callers get and do not make."""
 
 PYTHON_PARTS: Mapping[str, Mapping[str, str]] = {
@@ -56,6 +65,25 @@ PYTHON_PARTS: Mapping[str, Mapping[str, str]] = {
         "response_handlers/structured_output.py": "StructuredOutputParser OutputFormat",
         "response_handlers/stream_handler.py": "StreamHandler collect_stream stream_to_string",
     },
+    "sessions": {
+        "sessions/client.py": "SessionsClient",
+        "sessions/turn.py": "Turn",
+        "sessions/stream.py": "EventStream",
+    },
+    "session_objects": {
+        "sessions/models.py": "Session SessionEvent Sent Answer ApprovalRequest Verdict SessionUsage Backend"
+        " Selection SessionStatus StreamEventType",
+        "sessions/errors.py": "ProviderError",
+    },
+    "session_service": {
+        "sessions/factory.py": "get_session_service get_provider_factory create_session_with_auto_selection"
+        " register_provider load_provider_plugin ProviderFactory",
+        "sessions/service.py": "SessionService",
+        "sessions/config.py": "SessionConfig",
+        "sessions/providers.py": "GatewayProvider ProviderSession BaseProvider BaseSession",
+        "sessions/words.py": "ProviderCapabilities ModelInfo StreamResponse",
+        "sessions/rest.py": "JelmoreService SessionManager",
+    },
     "compat": {"compat.py": "Client"},
 }
 """The sections of the Python reference: files, and what of them is described."""
@@ -69,6 +97,16 @@ JAVASCRIPT_PARTS: Mapping[str, Mapping[str, str]] = {
     },
     "errors": {"errors.js": "TektonLLMError"},
     "chat": {"chat.js": "RhetorChat"},
+    "sessions": {"sessions.js": "SessionsOptions SessionsClient"},
+    "session_options": {
+        "session-shape.js": "NewSession Permissions Requirements",
+        "sessions.js": "CallOptions SendOptions StreamOptions",
+    },
+    "session_replies": {
+        "session-shape.js": "Session SessionState SessionUsage Approval SessionPage Accepted SuspendedState"
+        " Choice Backend"
+    },
+    "session_events": {"session-shape.js": "SessionEvent EventFacts EventData EventPage"},
     "compat": {"athena.js": "AthenaOptions AthenaClient"},
 }
 """The sections of the JavaScript reference, likewise."""

@@ -10,7 +10,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const CLIENT = ["errors", "patience", "sse", "protocol", "socket", "generation", "http", "client"]; // each before those that import it
+const CLIENT = ["address", "errors", "refusal", "patience", "sse", "calls", "protocol", "socket", "generation", "http", "client"]; // each before those that import it
+const SESSIONS = ["address", "errors", "refusal", "patience", "sse", "calls", "session-shape", "session-lines", "following", "sessions"];
 const NOTE = "written by js-client/build.js from js-client/src; change it there.";
 const SERVED = "../gateway/rhetor/http/console/";
 
@@ -19,6 +20,8 @@ export const FILES = {
   [`${SERVED}tekton-llm-client.js`]: script,
   [`${SERVED}tekton-llm-client.mjs`]: module,
   [`${SERVED}rhetor-chat.js`]: element,
+  [`${SERVED}tekton-llm-sessions.js`]: sessionsScript,
+  [`${SERVED}tekton-llm-sessions.mjs`]: sessionsModule,
 };
 
 /** Those of the package: its folder `cjs` says that its files are CommonJS. */
@@ -27,8 +30,11 @@ export const PACKAGED = {
   "dist/tekton-llm-client.min.js": async () => shrunk(script()),
   "dist/rhetor-chat.js": element,
   "dist/rhetor-chat.min.js": async () => shrunk(element()),
+  "dist/tekton-llm-sessions.js": sessionsScript,
+  "dist/tekton-llm-sessions.min.js": async () => shrunk(sessionsScript()),
   "dist/cjs/index.js": script,
   "dist/cjs/athena.js": athena,
+  "dist/cjs/sessions.js": sessionsScript,
   "dist/cjs/package.json": () => '{ "type": "commonjs" }\n',
 };
 
@@ -39,7 +45,17 @@ export function script() {
 
 /** The same as an ES module. */
 export function module() {
-  return `// tekton-llm-client: ${NOTE}\n${joined(CLIENT)}\nexport { TektonLLMClient, TektonLLMError };\n`;
+  return esModule(CLIENT, "TektonLLMClient, TektonLLMError");
+}
+
+/** Sets `window.SessionsClient`, or is a CommonJS or AMD module. */
+export function sessionsScript() {
+  return umd("SessionsClient", SESSIONS, "Object.assign(SessionsClient, { SessionsClient, TektonLLMError })");
+}
+
+/** The same as an ES module. */
+export function sessionsModule() {
+  return esModule(SESSIONS, "SessionsClient, TektonLLMError");
 }
 
 /** Defines `<rhetor-chat>`; has the client in it, and is as good with type="module" as without. */
@@ -49,6 +65,14 @@ export function element() {
 
 function athena() {
   return umd("AthenaClient", [...CLIENT, "athena"], "{ TektonLLMClient: AthenaClient, TektonLLMError }");
+}
+
+/**
+ * @param {string[]} modules
+ * @param {string} names that it exports
+ */
+function esModule(modules, names) {
+  return `// tekton-llm-client: ${NOTE}\n${joined(modules)}\nexport { ${names} };\n`;
 }
 
 /**

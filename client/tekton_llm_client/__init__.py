@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         parse_json,
         stream_to_string,
     )
+    from tekton_llm_client.sessions.client import SessionsClient
     from tekton_llm_client.ws_client import TektonLLMWebSocketClient
 
 __version__ = "1.0.0"
@@ -71,6 +72,7 @@ __all__ = [
     "PromptTemplateRegistry",
     "RateLimitError",
     "ServiceUnavailableError",
+    "SessionsClient",
     "StreamHandler",
     "StructuredOutputParser",
     "TektonLLMClient",
@@ -99,6 +101,7 @@ _ROOMS = {
     "client": ("TektonLLMClient",),
     "ws_client": ("TektonLLMWebSocketClient",),
     "compat": ("Client",),
+    "sessions": ("SessionsClient",),
     "exceptions": tuple(name for name in __all__ if name.endswith("Error")),
     "prompt_templates": ("PromptTemplate", "PromptTemplateRegistry", "load_template"),
     "response_handlers": (

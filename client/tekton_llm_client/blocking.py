@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import weakref
 from collections.abc import Awaitable, Coroutine, Iterator
-from concurrent.futures import CancelledError, Future
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from tekton_llm_client.asking import Messages
 from tekton_llm_client.callbacks import Callback
 from tekton_llm_client.client import TektonLLMClient
+from tekton_llm_client.loops import Loop, Loops
 from tekton_llm_client.models import AvailableProviders, CompletionResponse, Embeddings, StreamingChunk
 from tekton_llm_client.objects import Model
 from tekton_llm_client.stream import ChunkStream
@@ -29,15 +27,13 @@ class BlockingClient:
     that to the garbage collector.
     """
 
-    __slots__ = ("__weakref__", "_client", "_locks", "_loops")
+    __slots__ = ("__weakref__", "_client", "_loops")
 
     def __init__(self, client: TektonLLMClient) -> None:
         self._client = client
-        # By process: a fork has neither the threads of its parent nor who would release their locks.
-        self._loops: dict[int, _Loop] = {}
-        self._locks: dict[int, threading.Lock] = {}
+        self._loops = Loops(f"{client.component_id} client", client.shutdown)
         # Not at the end of the program, which takes the threads and the sockets with it.
-        weakref.finalize(self, _forget, client, self._loops).atexit = False
+        weakref.finalize(self, self._loops.forget).atexit = False
 
     def __enter__(self) -> Self:
         return self
@@ -53,9 +49,7 @@ class BlockingClient:
 
     def shutdown(self) -> None:
         """Close the connections and end the thread; the client may be used again afterwards."""
-        with self._lock():
-            if (loop := self._loops.pop(os.getpid(), None)) is not None:
-                loop.close(self._client.shutdown())
+        self._loops.close()
 
     @overload
     def generate_text(
@@ -154,28 +148,18 @@ class BlockingClient:
         self, reply: Awaitable[CompletionResponse] | ChunkStream, callback: Callback | None
     ) -> CompletionResponse | BlockingStream:
         if isinstance(reply, ChunkStream):
-            return BlockingStream(self, self._running(), reply, callback)
+            return BlockingStream(self, self._loops.running(), reply, callback)
         return self._wait(_awaited(reply))
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._running().wait(work)
-
-    def _running(self) -> _Loop:
-        with self._lock():
-            loop = self._loops.get(os.getpid())
-            if loop is None:
-                loop = self._loops[os.getpid()] = _Loop(f"{self._client.component_id} client")
-            return loop
-
-    def _lock(self) -> threading.Lock:
-        return self._locks.setdefault(os.getpid(), threading.Lock())
+        return self._loops.wait(work)
 
 
 class BlockingStream:
     """Chunks as they arrive, the last with `done` set. Who stops early closes it, or leaves its `with`."""
 
     def __init__(
-        self, client: BlockingClient, loop: _Loop, stream: ChunkStream, callback: Callback | None
+        self, client: BlockingClient, loop: Loop, stream: ChunkStream, callback: Callback | None
     ) -> None:
         self._client = client  # which would end the loop if it were collected
         self._loop = loop
@@ -206,87 +190,9 @@ class BlockingStream:
         self.close()
 
 
-class _Loop:
-    """An event loop that runs in a thread until it is closed."""
-
-    def __init__(self, name: str) -> None:
-        self._process = os.getpid()
-        self._lock = threading.Lock()
-        self._ends = False  # what begins after that would never run
-        self._loop = asyncio.new_event_loop()
-        # A daemon: who forgets to close it must not hang at the end of the program.
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
-
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Its result; whoever is interrupted meanwhile stops it."""
-        future = self._begin(work)
-        try:
-            return future.result()
-        except CancelledError:
-            raise RuntimeError("this client was shut down") from None
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self, last: Coroutine[Any, Any, None]) -> None:
-        """End it after this, and everything that runs in it."""
-        ended = self.begin_end(last)
-        try:
-            ended.result()
-        finally:
-            self._thread.join()
-
-    def begin_end(self, last: Coroutine[Any, Any, None]) -> Future[None]:
-        """The same without waiting, for who may be in this very thread: a finalizer."""
-        ended = self._begin(_end_after(last), ends=True)
-        ended.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._loop.stop))
-        return ended
-
-    def _begin(self, work: Coroutine[Any, Any, T], ends: bool = False) -> Future[T]:
-        if self._process != os.getpid():
-            work.close()
-            raise RuntimeError("this stream belongs to the process that began it")
-        with self._lock:
-            if self._ends:
-                work.close()
-                raise RuntimeError("this client was shut down")
-            self._ends = ends
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def _run(self) -> None:
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.close()
-
-
-def _forget(client: TektonLLMClient, loops: dict[int, _Loop]) -> None:
-    """Nobody can ask this client any more."""
-    if (loop := loops.pop(os.getpid(), None)) is not None:
-        loop.begin_end(client.shutdown())
-
-
 async def _next(stream: ChunkStream) -> StreamingChunk | None:
     return await anext(stream, None)  # StopAsyncIteration cannot pass through a future
 
 
 async def _awaited(reply: Awaitable[T]) -> T:
     return await reply
-
-
-async def _end_after(last: Coroutine[Any, Any, None]) -> None:
-    try:
-        await last
-    finally:
-        await _end_all()
-
-
-async def _end_all() -> None:
-    """Calls of other threads end with the client, and what it started goes with it."""
-    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_asyncgens()
-    await asyncio.get_running_loop().shutdown_default_executor()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import TypeAlias
 from urllib.parse import quote
+from weakref import WeakSet
 
 import aiohttp
 
@@ -20,16 +22,35 @@ from tekton_llm_client.tasks import Tasks
 
 CONNECT_S = 5.0  # the gateway is near
 FAREWELL_S = 2.0  # for the gateway to hear that nobody wants the rest
+DONE = frozenset({200, 201, 202})
+
+Refused: TypeAlias = Callable[[int, Mapping[str, str], bytes], exceptions.TektonLLMError]
+"""Status, headers with names in lower case, and body → what is raised."""
 
 _inherited: list[object] = []
 """Pools of the process that this one was forked from, which still uses their sockets: never closed here."""
 
 
 class Connection:
-    """A pool of connections to one gateway, opened with the first use, in the loop that uses it."""
+    """A pool of connections to one gateway, opened with the first use, in the loop that uses it.
 
-    def __init__(self, url: str, auth_token: str | None) -> None:
+    Args:
+        refused: what an error reply is raised as.
+        ends_with_loop: it closes itself when its loop ends, for whoever has nobody to close it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        auth_token: str | None,
+        refused: Refused = refusal,
+        *,
+        ends_with_loop: bool = False,
+    ) -> None:
         self._url = url
+        self._refused = refused
+        self._ends_with_loop = ends_with_loop
+        self._guard: AsyncGenerator[None, None] | None = None
         self._shown = shown(url)
         self._headers = {"accept": "application/json", "content-type": "application/json"}
         if auth_token is not None:
@@ -40,6 +61,8 @@ class Connection:
         self._farewells = Tasks()
         self.underway: set[str] = set()
         """Generations that are read here, by id: they end with the pool."""
+        self.followed: WeakSet[aiohttp.ClientResponse] = WeakSet()
+        """Replies that go on for ever: their readers are told of the pool's end, which aiohttp forgets."""
 
     @property
     def session(self) -> aiohttp.ClientSession | None:
@@ -48,13 +71,13 @@ class Connection:
 
     async def get(self, path: str, silence_s: float) -> bytes:
         """A small reply, asked for once."""
-        async with await self._send("GET", path, None, silence_s) as response:
-            return await self._read(response, silence_s)
+        async with await self.send("GET", path, None, silence_s) as response:
+            return await self.read(response, silence_s)
 
     async def ask(self, call: Call) -> tuple[bytes, Mapping[str, str]]:
         """A whole reply, and its headers."""
         async with await self.open(call) as response:
-            return await self._read(response, call.silence_s), response.headers
+            return await self.read(response, call.silence_s), response.headers
 
     async def open(self, call: Call) -> aiohttp.ClientResponse:
         """A reply that has begun; the caller reads and closes it.
@@ -63,7 +86,7 @@ class Connection:
             TektonLLMError: the gateway refused, or could not be reached, also when tried again.
         """
         return await patiently(
-            lambda: self._send("POST", call.path, call.body, call.silence_s, call.headers),
+            lambda: self.send("POST", call.path, call.body, call.silence_s, call.headers),
             call.retries,
             call.first_pause_s,
         )
@@ -77,7 +100,7 @@ class Connection:
             TektonLLMError: status 404, the gateway does not know it; 204, there is no rest.
         """
         headers = {"last-event-id": last_id} if last_id else {}
-        return await self._send("GET", f"{_path(generation_id)}/events", None, silence_s, headers)
+        return await self.send("GET", f"{_path(generation_id)}/events", None, silence_s, headers)
 
     def dismiss(self, generation_id: str) -> asyncio.Task[None]:
         """Tell the gateway that nobody wants the rest. Takes a moment at most, and never fails."""
@@ -108,7 +131,12 @@ class Connection:
         await self._farewells.settle(FAREWELL_S)
         if self._session is not None:
             session, self._session = self._session, None
+            for response in list(self.followed):
+                response.content.set_exception(aiohttp.ClientConnectionError("the client was shut down"))
             await session.close()
+        if self._guard is not None:
+            guard, self._guard = self._guard, None
+            await guard.aclose()
 
     async def _dismiss(self, generation_id: str) -> None:
         ends_s = asyncio.get_running_loop().time() + FAREWELL_S
@@ -122,11 +150,16 @@ class Connection:
     async def _end(self, generation_id: str, until_s: float) -> None:
         with suppress(exceptions.TektonLLMError, TimeoutError):
             async with asyncio.timeout_at(until_s):
-                (await self._send("DELETE", _path(generation_id), None, FAREWELL_S)).close()
+                (await self.send("DELETE", _path(generation_id), None, FAREWELL_S)).close()
 
-    async def _send(
+    async def send(
         self, method: str, path: str, body: bytes | None, silence_s: float, headers: Mapping[str, str] = {}
     ) -> aiohttp.ClientResponse:
+        """A reply that has begun, asked for once; the caller reads and closes it.
+
+        Raises:
+            TektonLLMError: the gateway refused, or could not be reached.
+        """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=silence_s)
         # As a file, and another one for each try: aiohttp warns of large bodies that are plain bytes.
         data = None if body is None else io.BytesIO(body)
@@ -134,11 +167,11 @@ class Connection:
             response = await self._ready().request(
                 method, self._url + path, data=data, timeout=timeout, headers=headers, allow_redirects=False
             )
-        if response.status == 200:
+        if response.status in DONE:
             return response
         async with response:
             named = {name.lower(): value for name, value in response.headers.items()}
-            raise refusal(response.status, named, await self._read(response, silence_s))
+            raise self._refused(response.status, named, await self.read(response, silence_s))
 
     def _ready(self) -> aiohttp.ClientSession:
         self._leave_to_parent()
@@ -148,17 +181,19 @@ class Connection:
             connector = aiohttp.TCPConnector(limit=0)
             self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
             self._loop = loop
+            self._guard = _closed_with_loop(self._session) if self._ends_with_loop else None
         return self._session
 
     def _leave_to_parent(self) -> None:
         """Begin anew after a fork: what was opened before it belongs to the parent."""
         if self._process != os.getpid():
-            _inherited.append((self._session, self._loop))
-            self._session, self._loop = None, None
+            _inherited.append((self._session, self._loop, self._guard))
+            self._session, self._loop, self._guard = None, None, None
             self._farewells, self.underway = Tasks(), set()
             self._process = os.getpid()
 
-    async def _read(self, response: aiohttp.ClientResponse, silence_s: float) -> bytes:
+    async def read(self, response: aiohttp.ClientResponse, silence_s: float) -> bytes:
+        """The whole body of a reply that has begun."""
         with self._our_errors(silence_s):
             return await response.read()
 
@@ -181,6 +216,21 @@ class Connection:
             ) from error
         except ValueError as error:
             raise exceptions.InvalidRequestError(f"this cannot be sent to {self._shown}: {error}") from error
+
+
+def _closed_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    """Closes it at the end of the running loop, which then sees to it that all its generators end."""
+
+    async def guard() -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await session.close()
+
+    guarding = guard()
+    with suppress(StopIteration):  # begun, and so known to the loop
+        guarding.__anext__().send(None)
+    return guarding
 
 
 def _path(generation_id: str) -> str:

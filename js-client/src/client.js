@@ -1,11 +1,12 @@
 /** The client: one object for each component. */
 
+import { defaultUrl, socketUrl } from "./address.js";
 import { TektonLLMError } from "./errors.js";
 import { Ways, generation } from "./generation.js";
 import { Http } from "./http.js";
 import { Patience } from "./patience.js";
-import { CHAT_PATH, ChunkReader, PROVIDERS_PATH, TICKET_PATH, chatBody, readProviders, readReply } from "./protocol.js";
-import { CannotOpen, Socket } from "./socket.js";
+import { CHAT_PATH, ChunkReader, PROVIDERS_PATH, chatBody, readProviders, readReply } from "./protocol.js";
+import { Socket } from "./socket.js";
 
 /** @import {AvailableProviders, Chunk, CompletionResponse, Message, RequestOptions} from "./protocol.js" */
 
@@ -67,9 +68,9 @@ export class TektonLLMClient {
     if (transport === "websocket" && !WebSocket) throw new TypeError("no WebSocket here: pass one in the options");
     this.#http = new Http(this.rhetorUrl, () => this.authToken);
     /** @param {string[] | undefined} protocols */
-    const make = (protocols) => new WebSocket(rhetorWsUrl ?? socketUrl(this.rhetorUrl), protocols);
+    const make = (protocols) => new WebSocket(rhetorWsUrl ?? socketUrl(`${this.rhetorUrl}/ws`), protocols);
     const wanted = WebSocket && transport !== "sse";
-    this.#socket = wanted ? new Socket(make, () => this.#protocols(), componentId) : null;
+    this.#socket = wanted ? new Socket(make, () => this.#http.protocols(this.#patience({})), componentId) : null;
     const note = debug ? (/** @type {unknown[]} */ ...said) => console.debug("rhetor:", ...said) : () => {};
     this.#ways = new Ways(this.#http, this.#socket, transport === "websocket", note);
   }
@@ -182,7 +183,7 @@ export class TektonLLMClient {
    * @throws {TektonLLMError} with message, code and status
    */
   async getProviders() {
-    return readProviders(await this.#http.ask(PROVIDERS_PATH, undefined, this.#patience({})));
+    return readProviders(await this.#http.ask(PROVIDERS_PATH, this.#patience({})));
   }
 
   /** Stops what `streamText` and `streamChatResponse` began, and closes the connection. The next request opens it again. */
@@ -198,20 +199,12 @@ export class TektonLLMClient {
    */
   async #complete(prompt, options) {
     const body = chatBody(this, prompt, options, false);
-    return readReply(await this.#http.ask(CHAT_PATH, body, this.#patience(options)));
+    return readReply(await this.#http.ask(CHAT_PATH, this.#patience(options), { body }));
   }
 
   /** @param {RequestOptions} options */
   #patience(options) {
     return new Patience(options.timeout ?? this.timeout, options.signal);
-  }
-
-  /** What a WebSocket says who it is with: a page cannot send headers there, and a URL is no place for a secret. */
-  async #protocols() {
-    if (!this.authToken) return undefined;
-    const ticket = JSON.parse(await this.#http.ask(TICKET_PATH, {}, this.#patience({})));
-    if (!Array.isArray(ticket.protocols)) throw new CannotOpen();
-    return ticket.protocols;
   }
 
   /**
@@ -262,15 +255,4 @@ export class TektonLLMClient {
 function fail(error, onChunk, onError) {
   if (onError) onError(error);
   else onChunk(new ChunkReader().breakOff(error));
-}
-
-function defaultUrl() {
-  if (typeof window !== "undefined") return "/api/llm";
-  return globalThis.process?.env.RHETOR_URL || "http://localhost:8003";
-}
-
-/** @param {string} url */
-function socketUrl(url) {
-  const whole = new URL(`${url}/ws`, globalThis.location?.href);
-  return whole.href.replace(/^http/, "ws");
 }

@@ -8,21 +8,26 @@
 export class TektonLLMError extends Error {
   /**
    * @param {string} message
-   * @param {{code?: string | null, status?: number | null, requestId?: string | null, attempts?: Attempt[],
-   *   retryAfterS?: number | null, cause?: unknown}} [about]
+   * @param {{code?: string | null, status?: number | null, provider?: string | null, state?: string | null,
+   *   requestId?: string | null, attempts?: Attempt[], retryAfterS?: number | null, cause?: unknown}} [about]
    */
-  constructor(message, { code = null, status = null, requestId = null, attempts = [], retryAfterS = null, cause } = {}) {
+  constructor(message, about = {}) {
+    const { code, status, provider, state, requestId, attempts, retryAfterS, cause } = about;
     super(message, { cause });
     this.name = "TektonLLMError";
-    this.code = code;
+    this.code = code ?? null;
     /** The HTTP status; null when there was no answer, or none over HTTP. */
-    this.status = status;
+    this.status = status ?? null;
+    /** Who failed, where it was not the gateway itself: a provider, or a session's backend. */
+    this.provider = provider ?? null;
+    /** The state of a session, which did not allow what was asked. */
+    this.state = state ?? null;
     /** Under what name the gateway's log knows the request. */
-    this.requestId = requestId;
+    this.requestId = requestId ?? null;
     /** Whom the gateway asked before it gave up. */
-    this.attempts = attempts;
+    this.attempts = attempts ?? [];
     /** When it may be worth to ask again, where the gateway says so. */
-    this.retryAfterS = retryAfterS;
+    this.retryAfterS = retryAfterS ?? null;
   }
 }
 

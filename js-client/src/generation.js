@@ -1,6 +1,7 @@
 /** A streamed reply that survives the network: where it was, and how to come back there. */
 
 import { Lost, TektonLLMError } from "./errors.js";
+import { pauseMs } from "./patience.js";
 import { ChunkReader } from "./protocol.js";
 import { CannotOpen } from "./socket.js";
 
@@ -23,8 +24,6 @@ import { CannotOpen } from "./socket.js";
  * @property {() => boolean} cancel hear no more of it; whether that ends the generation
  */
 
-const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 4_000;
 const LARGEST_FRAME = 1 << 18; // characters; the gateway takes 1 MiB unless its operator says otherwise
 const TRIES = 3; // for a reply of which nothing was heard: somebody waits to be told that there is no gateway
 
@@ -179,7 +178,7 @@ class Connection {
       : begun || this.#losses > TRIES;
     if (hopeless) throw error;
     this.#ways.note("connection lost, coming back", this.#place ?? "to ask again");
-    await this.#patience.pause(Math.min(FIRST_PAUSE_MS * 2 ** (this.#losses - 1), LONGEST_PAUSE_MS));
+    await this.#patience.pause(pauseMs(this.#losses));
   }
 }
 

@@ -1,8 +1,10 @@
 /** The way over HTTP: requests, and streamed replies as server-sent events that can be left and found again. */
 
-import { Lost, TektonLLMError } from "./errors.js";
-import { GENERATIONS_PATH, ID_HEADER, STREAM_PATH, parsed, refusal } from "./protocol.js";
-import { EventReader } from "./sse.js";
+import { Calls } from "./calls.js";
+import { TektonLLMError } from "./errors.js";
+import { GENERATIONS_PATH, ID_HEADER, STREAM_PATH } from "./protocol.js";
+import { parsed } from "./refusal.js";
+import { EventStream } from "./sse.js";
 
 /** @import {Frame, Line, Place} from "./generation.js" */
 /** @import {Patience} from "./patience.js" */
@@ -11,34 +13,7 @@ import { EventReader } from "./sse.js";
 // gateway says something at least every 10 s unless its operator says otherwise.
 const ID_WITHIN_MS = 15_000;
 
-export class Http {
-  /**
-   * @param {string} url
-   * @param {() => string | null} token
-   */
-  constructor(url, token) {
-    this.url = url;
-    this.token = token;
-  }
-
-  /**
-   * The text of an answer.
-   *
-   * @param {string} path
-   * @param {Record<string, unknown> | undefined} body without one it is a GET
-   * @param {Patience} patience
-   * @throws {TektonLLMError} refused, or not reached; then what was asked is given up
-   */
-  async ask(path, body, patience) {
-    const giveUp = new AbortController();
-    try {
-      const response = await patience.during(this.#send(path, body, giveUp.signal));
-      return await patience.during(textOf(response));
-    } finally {
-      giveUp.abort();
-    }
-  }
-
+export class Http extends Calls {
   /**
    * Begins a streamed reply, or goes on after a place in one.
    *
@@ -50,8 +25,10 @@ export class Http {
   async open(body, place, patience) {
     const giveUp = new AbortController();
     const asked = place
-      ? this.#send(`${GENERATIONS_PATH}${place.generationId}/events?dialect=tekton`, undefined, giveUp.signal, place.eventId)
-      : this.#send(STREAM_PATH, body, giveUp.signal);
+      ? this.send(`${GENERATIONS_PATH}${place.generationId}/events?dialect=tekton`, giveUp.signal, {
+          headers: place.eventId ? { "last-event-id": place.eventId } : {},
+        })
+      : this.send(STREAM_PATH, giveUp.signal, { body });
     try {
       const response = await patience.during(asked);
       return new EventLine(response, giveUp, Boolean(body.resume_s));
@@ -68,7 +45,7 @@ export class Http {
    * @param {string} generationId
    */
   end(generationId) {
-    const init = { method: "DELETE", headers: this.#headers(), keepalive: true };
+    const init = { method: "DELETE", headers: this.headers(), keepalive: true };
     fetch(this.url + GENERATIONS_PATH + generationId, init).catch(() => {}); // it ends by itself soon
   }
 
@@ -88,45 +65,15 @@ export class Http {
       giveUp.abort();
     }
   }
-
-  /**
-   * @param {string} path
-   * @param {Record<string, unknown> | undefined} body
-   * @param {AbortSignal} signal
-   * @param {string} [lastEventId]
-   */
-  async #send(path, body, signal, lastEventId) {
-    const headers = this.#headers();
-    if (body) headers["content-type"] = "application/json";
-    if (lastEventId) headers["last-event-id"] = lastEventId;
-    const method = body ? "POST" : "GET";
-    const init = { method, headers, signal, body: body && JSON.stringify(body) };
-    const response = await fetch(this.url + path, init).catch((error) => {
-      throw new Lost(undefined, error);
-    });
-    if (response.ok) return response;
-    throw refusal(response.status, response.headers, await textOf(response));
-  }
-
-  /** @returns {Record<string, string>} */
-  #headers() {
-    const token = this.token();
-    return token ? { authorization: `Bearer ${token}` } : {};
-  }
 }
 
 /**
- * The frames of a reply as server-sent events. The body is read when a frame is asked for, so a reader that is
- * slow makes the gateway wait.
+ * The frames of a reply as server-sent events.
  *
  * @implements {Line}
  */
 class EventLine {
-  #events = new EventReader();
-  #utf8 = new TextDecoder();
-  /** @type {Frame[]} */
-  #frames = [];
-  #body;
+  #events;
   #giveUp;
   #place;
 
@@ -136,7 +83,7 @@ class EventLine {
    * @param {boolean} recorded
    */
   constructor(response, giveUp, recorded) {
-    this.#body = response.body?.getReader();
+    this.#events = new EventStream(response);
     this.#giveUp = giveUp;
     const generationId = response.headers.get(ID_HEADER);
     /** @type {Place | null} */
@@ -153,13 +100,7 @@ class EventLine {
    * @returns {Promise<Frame>}
    */
   async take(patience) {
-    for (;;) {
-      const frame = this.#frames.shift();
-      if (frame) return frame;
-      const read = await patience.during(this.#read());
-      if (read.done) throw new Lost("the gateway closed the connection in the middle of its reply");
-      this.#frames = this.#events.feed(this.#utf8.decode(read.value, { stream: true })).map((event) => this.#frame(event));
-    }
+    return this.#frame(await this.#events.next(patience));
   }
 
   drop() {
@@ -172,14 +113,6 @@ class EventLine {
     return this.#place === null;
   }
 
-  /** @returns {Promise<{done: boolean, value?: Uint8Array<ArrayBuffer>}>} */
-  async #read() {
-    if (!this.#body) return { done: true };
-    return this.#body.read().catch((error) => {
-      throw new Lost(undefined, error);
-    });
-  }
-
   /**
    * @param {{id: string, data: string}} event
    * @returns {Frame}
@@ -189,11 +122,4 @@ class EventLine {
     if (said === null) throw new TektonLLMError("the gateway's chunk cannot be read", { code: "protocol_error" });
     return { said, place: this.#place && id ? { ...this.#place, eventId: id } : this.#place };
   }
-}
-
-/** @param {Response} response */
-function textOf(response) {
-  return response.text().catch((error) => {
-    throw new Lost(undefined, error);
-  });
 }

@@ -2,6 +2,18 @@
 
 import { TektonLLMError } from "./errors.js";
 
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 4_000;
+
+/**
+ * How long to wait before a connection is made again that was lost so often.
+ *
+ * @param {number} losses
+ */
+export function pauseMs(losses) {
+  return Math.min(FIRST_PAUSE_MS * 2 ** (losses - 1), LONGEST_PAUSE_MS);
+}
+
 /** How long to wait for the next sign of life, and who else may end the waiting. */
 export class Patience {
   /**
@@ -18,17 +30,19 @@ export class Patience {
    *
    * @template T
    * @param {Promise<T>} sign
+   * @param {number} [silenceS] Infinity: however long it takes
    * @returns {Promise<T>}
    * @throws {TektonLLMError} there was none; if the caller gave up, the caller's reason is thrown as it is
    */
-  async during(sign) {
-    const { silenceS, caller } = this;
+  async during(sign, silenceS = this.silenceS) {
+    const { caller } = this;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let timer;
     let onAbort = () => {};
     const end = new Promise((_, reject) => {
       const message = `the gateway said nothing for ${silenceS} s`;
-      timer = setTimeout(() => reject(new TektonLLMError(message, { code: "timeout" })), silenceS * 1000);
+      const giveUp = () => reject(new TektonLLMError(message, { code: "timeout" }));
+      if (silenceS < Infinity) timer = setTimeout(giveUp, silenceS * 1000);
       onAbort = () => reject(caller?.reason);
       if (caller?.aborted) onAbort();
       caller?.addEventListener("abort", onAbort);
@@ -56,7 +70,7 @@ export class Patience {
       globalThis.addEventListener?.("online", wake);
     });
     try {
-      await this.during(over);
+      await this.during(over, Infinity); // nobody is asked, so nobody is silent
     } finally {
       clearTimeout(timer);
       globalThis.removeEventListener?.("online", wake);

@@ -1,6 +1,7 @@
 /** What client and gateway say to each other, without any I/O. */
 
 import { TektonLLMError } from "./errors.js";
+import { parsed } from "./refusal.js";
 
 /** @import {Attempt} from "./errors.js" */
 
@@ -92,7 +93,6 @@ import { TektonLLMError } from "./errors.js";
 export const CHAT_PATH = "/api/v1/chat";
 export const STREAM_PATH = "/api/v1/chat/stream";
 export const PROVIDERS_PATH = "/api/v1/providers";
-export const TICKET_PATH = "/api/v1/ws-ticket";
 export const GENERATIONS_PATH = "/v1/generations/";
 export const ID_HEADER = "x-rhetor-generation-id";
 
@@ -266,48 +266,4 @@ function about(reply) {
 function usageOf(usage) {
   const { prompt_tokens: promptTokens, completion_tokens: completionTokens, total_tokens: totalTokens } = usage;
   return { ...usage, promptTokens, completionTokens, totalTokens };
-}
-
-/**
- * The exception for an error reply.
- *
- * @param {number} status
- * @param {Headers} headers
- * @param {string} text
- */
-export function refusal(status, headers, text) {
-  const reply = parsed(text) ?? {};
-  const message = [reply.error, reply.detail, text.slice(0, 200)].find((one) => typeof one === "string" && one !== "");
-  return new TektonLLMError(message ?? `HTTP ${status} without a message`, {
-    status,
-    code: typeof reply.code === "string" ? reply.code : null,
-    requestId: headers.get("x-request-id") ?? reply.request_id ?? null,
-    attempts: attemptsOf(headers.get("x-rhetor-attempts") ?? ""),
-    retryAfterS: Number(headers.get("retry-after")) || null,
-  });
-}
-
-/**
- * @param {string} header such as "lab/small;connect_failed;2ms, offline/echo;ok;1ms"
- * @returns {Attempt[]}
- */
-function attemptsOf(header) {
-  const asked = header.split(", ").filter(Boolean);
-  return asked.map((one) => {
-    const [target, outcome, ms, how] = one.split(";");
-    return { target, outcome, ms: parseInt(ms), ...(how && { how }) };
-  });
-}
-
-/**
- * @param {string} text
- * @returns {any} an object, or null if the text is anything else
- */
-export function parsed(text) {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && !Array.isArray(value) ? value : null;
-  } catch {
-    return null;
-  }
 }

@@ -1,7 +1,7 @@
 /** The way over WebSocket: one connection for all requests of a client, opened when it is needed. */
 
 import { Lost, TektonLLMError } from "./errors.js";
-import { parsed } from "./protocol.js";
+import { parsed } from "./refusal.js";
 
 /** @import {Frame, Line, Place} from "./generation.js" */
 /** @import {Patience} from "./patience.js" */

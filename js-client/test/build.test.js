@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 
-import { FILES, element, module, script, shrunk } from "../build.js";
+import { FILES, element, module, script, sessionsModule, sessionsScript, shrunk } from "../build.js";
 
 const sizeOf = async (text) => gzipSync(await shrunk(text), { level: 9 }).length;
 
@@ -27,15 +27,30 @@ test("the script is also a CommonJS and an AMD module", () => {
   assert.equal(defined.name, "TektonLLMClient");
 });
 
-test("no two modules call different things by one name, which joining them would mix up", () => {
-  const names = [...element().matchAll(/^(?:const|class|function|async function\*?) +(\w+)/gm)].map(([, name]) => name);
-  assert.deepEqual(names.filter((name, at) => names.indexOf(name) !== at), []);
+test("the script of sessions sets window.SessionsClient, and is a module likewise", () => {
+  const window = {};
+  runInNewContext(sessionsScript(), { self: window });
+  assert.equal(new window.SessionsClient({ rhetorUrl: "http://x/" }).rhetorUrl, "http://x");
+  assert.equal(window.SessionsClient.TektonLLMError.name, "TektonLLMError");
+
+  const module = { exports: {} };
+  runInNewContext(sessionsScript(), { module });
+  assert.equal(module.exports.SessionsClient, module.exports);
 });
 
-test("the client stays under 8 kB on the way, the element with the client in it under 12", async (t) => {
+for (const joined of [element, sessionsScript]) {
+  test(`no two modules call different things by one name, which joining them would mix up: ${joined.name}`, () => {
+    const names = [...joined().matchAll(/^(?:const|class|function|async function\*?) +(\w+)/gm)].map(([, name]) => name);
+    assert.deepEqual(names.filter((name, at) => names.indexOf(name) !== at), []);
+  });
+}
+
+test("the client stays under 8 kB on the way, sessions under 6, the element with the client in it under 12", async (t) => {
   const sizes = { client: await sizeOf(script()), module: await sizeOf(module()), element: await sizeOf(element()) };
-  t.diagnostic(JSON.stringify(sizes));
+  const sessions = { script: await sizeOf(sessionsScript()), module: await sizeOf(sessionsModule()) };
+  t.diagnostic(JSON.stringify({ ...sizes, sessions }));
   assert.ok(sizes.client < 8_000 && sizes.module < 8_000);
+  assert.ok(sessions.script < 6_000 && sessions.module < 6_000);
   assert.ok(sizes.element < 12_000);
 });
 

@@ -93,6 +93,7 @@ export async function startRhetor(test, provider, { token } = {}) {
     server: { port, shutdown_grace_s: 1, ...(token && { tokens: { page: "env:PAGE_SECRET" } }) },
     discovery: { enabled: false, local: false },
     logs: { level: "warning" },
+    store: { folder: join(folder, "state") },
     providers: { lab: { wire: "openai", base_url: provider.url, key: "env:LAB_SECRET" } },
   };
   const path = join(folder, "rhetor.yaml");

@@ -40,22 +40,40 @@ test("it is an ES module", () => {
   const code = `import { ${NAMES} } from "tekton-llm-client";
     import { TektonLLMClient as Athena } from "tekton-llm-client/compat";
     import "tekton-llm-client/chat";
-    console.log(new TektonLLMClient({ rhetorUrl: "http://x" }).componentId, new Athena("pages").componentId, TektonLLMError.name);`;
-  assert.equal(node("a.mjs", code), "browser-client pages TektonLLMError");
+    import { SessionsClient } from "tekton-llm-client/sessions";
+    console.log(new TektonLLMClient({ rhetorUrl: "http://x" }).componentId, new Athena("pages").componentId, TektonLLMError.name);
+    console.log(new SessionsClient({ rhetorUrl: "http://x/" }).rhetorUrl);`;
+  assert.equal(node("a.mjs", code), "browser-client pages TektonLLMError\nhttp://x");
 });
 
 test("it is a CommonJS module, by name and as it was", () => {
   const code = `const Client = require("tekton-llm-client");
     const { ${NAMES} } = Client;
     const Athena = require("tekton-llm-client/compat").TektonLLMClient;
-    console.log(Client === TektonLLMClient, new Client().componentId, new Athena("pages").componentId, TektonLLMError.name);`;
-  assert.equal(node("b.cjs", code), "true browser-client pages TektonLLMError");
+    const { SessionsClient } = require("tekton-llm-client/sessions");
+    console.log(Client === TektonLLMClient, new Client().componentId, new Athena("pages").componentId, TektonLLMError.name);
+    console.log(new SessionsClient({ rhetorUrl: "http://x/" }).rhetorUrl);`;
+  assert.equal(node("b.cjs", code), "true browser-client pages TektonLLMError\nhttp://x");
 });
 
 for (const name of ["c.mts", "d.cts"]) {
   test(`its types are there for ${name}, and strict`, () => {
     const code = `import { ${NAMES}, type Chunk, type RequestOptions } from "tekton-llm-client";
       import { TektonLLMClient as Athena } from "tekton-llm-client/compat";
+      import { SessionsClient, type Session, type SessionEvent } from "tekton-llm-client/sessions";
+      export async function converse(sessions: SessionsClient): Promise<string | undefined> {
+        const session: Session = await sessions.createSession({ backend: "claude_code", permissions: "ask", maxTurns: 3 });
+        for await (const event of sessions.converse(session.id, "hi")) {
+          const one: SessionEvent = event;
+          if (event.type === "approval_request") await sessions.approve(session.id, event.data.requestId, { always: true });
+          if (event.type === "tool_use") return event.data.name + one.content;
+          // @ts-expect-error
+          if (event.type === "usage") return event.data.requestId;
+        }
+        // @ts-expect-error
+        await sessions.createSession({ permissions: "whatever" });
+        return session.usage.costMicros?.toString();
+      }
       export async function ask(client: TektonLLMClient, options: RequestOptions): Promise<string> {
         for await (const chunk of client.stream("q", options)) { const one: Chunk = chunk; if (one.error) break; }
         const { city } = await client.generateObject<{ city: string }>("where?", { type: "object" });

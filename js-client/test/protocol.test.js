@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ChunkReader, chatBody, refusal } from "../src/protocol.js";
+import { ChunkReader, chatBody } from "../src/protocol.js";
+import { refusal } from "../src/refusal.js";
 import { EventReader } from "../src/sse.js";
 import { frame, golden } from "./gateway.js";
 

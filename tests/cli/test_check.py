@@ -74,3 +74,16 @@ async def test_what_is_off_although_it_was_named_is_a_warning(rhetor: Rhetor, tm
         "! providers.groq: off: no key for 'groq': set GROQ_API_KEY, or remove the provider",
         "! RHETOR_LOG_LEVEL: has no effect; did you mean RHETOR_LOGS_LEVEL?",
     ]
+
+
+async def test_an_agent_that_could_leave_its_key_out_is_a_warning(rhetor: Rhetor, tmp_path: Path) -> None:
+    file = tmp_path / "rhetor.yaml"
+    for command in ("check", "doctor"):
+        file.write_text("sessions: {opencode: {enabled: true}, codex: {enabled: true}}")
+        finished = await rhetor(command)
+        told = finished.err + finished.out
+        assert finished.code == 0
+        assert "sessions.opencode, sessions.codex: on, while nobody is asked for a token" in told
+        file.write_text("sessions: {opencode: {enabled: true}}\nserver: {tokens: {app: 'env:APP'}}")
+        finished = await rhetor(command, environ={"APP": "a-token-of-24-characters"})
+        assert "while nobody is asked" not in finished.err + finished.out

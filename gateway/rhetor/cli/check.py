@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from rhetor.app import App
 from rhetor.cli.setting import add_config_option, furnish, source
-from rhetor.config import environment, without_effect
+from rhetor.config import Config, earlier_names, environment, without_effect
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,5 +31,19 @@ def warnings(app: App) -> Iterator[str]:
         member = app.members.get(id)
         if member is not None and member.off is not None:
             yield f"providers.{id}: off: {member.off}"
-    for problem in without_effect(environment()):
+    yield from unguarded(app.config)
+    for problem in (*without_effect(environment()), *earlier_names(app.path, environment())):
         yield str(problem)
+
+
+def unguarded(config: Config) -> Iterator[str]:
+    """Agents that could leave their key out, and so do what the key does not open."""
+    sessions = config.sessions
+    agents = {"claude_code": sessions.claude_code, "opencode": sessions.opencode, "codex": sessions.codex}
+    on = [f"sessions.{name}" for name, agent in agents.items() if agent.enabled]
+    if on and not config.server.tokens:
+        yield (
+            f"{', '.join(on)}: on, while nobody is asked for a token: whoever reaches the port can have "
+            "programs run here, and an agent that leaves its key out can approve its own requests; "
+            "set server.tokens"
+        )

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from rhetor.app import App
 from rhetor.assembly import Member
+from rhetor.cli.check import unguarded
 from rhetor.cli.setting import add_config_option, furnish, source
-from rhetor.config import environment, without_effect
+from rhetor.config import earlier_names, environment, without_effect
 from rhetor.core.capability import Capability
 from rhetor.core.errors import RhetorError
 from rhetor.core.request import Chat, Request
@@ -40,7 +41,9 @@ def _run(arguments: argparse.Namespace) -> int:
     providers, names = list(providers_found(app)), list(_names(app))
     print(f"configuration  {source(arguments)}")
     print(f"listens on     {app.config.server.host}:{app.config.server.port}, {_tokens(app)}")
-    for stray in without_effect(environment()):
+    for warning in unguarded(app.config):
+        print(f"{ILL} {warning}")
+    for stray in (*without_effect(environment()), *earlier_names(app.path, environment())):
         print(f"{ILL} {stray}")
     for title, findings in (
         ("providers", providers),

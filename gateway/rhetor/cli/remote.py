@@ -12,15 +12,18 @@ from rhetor.core.content import Json
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.providers.provider import Provider
 from rhetor.providers.spec import AuthSpec, ProviderRow
-from rhetor.transport.base import Progress
+from rhetor.transport.base import Progress, Response
 from rhetor.transport.pool import HttpPool
 from rhetor.wire import fields, refusals
-from rhetor.wire.base import Wire
+from rhetor.wire.base import JSON_TYPE, Wire
 from rhetor.wire.openai import OPENAI
 
 DEFAULT_URL = "http://localhost:8003"
 CONNECT_S = 5.0
-ANSWER_BYTES = 4 << 20
+ANSWER_BYTES = 64 << 20  # of a session that is exported, say
+DONE = frozenset({200, 201, 202, 204})
+CODES = {400: Code.INVALID_REQUEST, 401: Code.UNAUTHENTICATED, 403: Code.FORBIDDEN, 404: Code.NOT_FOUND}
+"""Where the gateway names none."""
 
 
 def add_gateway_options(parser: argparse.ArgumentParser) -> None:
@@ -42,10 +45,24 @@ class _Gateway(Provider):
         return BadRequest(said, Code.UNAUTHENTICATED if status == 401 else Code.FORBIDDEN)
 
 
-class Remote:
-    """A running gateway, asked like any provider that speaks OpenAI."""
+def refused(status: int, body: bytes) -> RhetorError:
+    """An error of the gateway's, as it said it."""
+    said = refusals.error_object(body) or {}
+    nested = said.get("error")
+    code = (nested if isinstance(nested, Mapping) else said).get("code")
+    message = refusals.message_of(said) or f"the gateway answered {status}"
+    known = Code(code) if isinstance(code, str) and code in set(Code) else CODES.get(status, Code.INTERNAL)
+    return RhetorError(message, known, status=status)
 
-    def __init__(self, url: str | None, token: str | None) -> None:
+
+class Remote:
+    """A running gateway, asked like any provider that speaks OpenAI, or about what only gateways have.
+
+    Args:
+        connections: how many at the same time.
+    """
+
+    def __init__(self, url: str | None, token: str | None, connections: int = 1) -> None:
         environ = environment()
         url = url or environ.get("RHETOR_URL") or DEFAULT_URL
         self.url = (url if "://" in url else f"http://{url}").rstrip("/")
@@ -56,7 +73,7 @@ class Remote:
             base_url=f"{self.url}/v1",
             auth=AuthSpec(required=False),
         )
-        transport = HttpPool(limit=1, connect_s=CONNECT_S)
+        transport = HttpPool(limit=connections, connect_s=CONNECT_S)
         self._token = token or environ.get("RHETOR_AUTH_TOKEN") or None
         self.provider = _Gateway(row, OPENAI, transport, self._token)
 
@@ -69,16 +86,48 @@ class Remote:
         Raises:
             RhetorError: it refused, or could not be reached.
         """
-        headers = {} if self._token is None else {"authorization": f"Bearer {self._token}"}
-        response = await self.provider.transport.open(Call("GET", self.url + path, headers), Progress())
+        return await self.ask("GET", path)
+
+    async def ask(
+        self, method: str, path: str, body: Json | None = None, headers: Mapping[str, str] = {}
+    ) -> Json:
+        """What the gateway answers, which is an object.
+
+        Raises:
+            RhetorError: it refused, or could not be reached.
+        """
+        return fields.parse_object(await self.read(method, path, body, headers))
+
+    async def read(
+        self, method: str, path: str, body: Json | None = None, headers: Mapping[str, str] = {}
+    ) -> bytes:
+        """The same, whatever it is."""
+        response = await self.open(method, path, body, headers)
         try:
-            body = await response.read(ANSWER_BYTES)
+            return await response.read(ANSWER_BYTES)
         finally:
             response.close()
-        if response.status != 200:
-            said = {name.lower(): value for name, value in response.headers.items()}
-            raise self.provider.refusal(response.status, said, body)
-        return fields.parse_object(body)
+
+    async def open(
+        self, method: str, path: str, body: Json | None = None, headers: Mapping[str, str] = {}
+    ) -> Response:
+        """A reply that has begun; the caller reads and closes it.
+
+        Raises:
+            RhetorError: the gateway refused, in its own words, or could not be reached.
+        """
+        headers = {**headers, **({} if self._token is None else {"authorization": f"Bearer {self._token}"})}
+        if body is not None:
+            headers["content-type"] = JSON_TYPE
+        data = None if body is None else fields.dump(body)
+        call = Call(method, self.url + path, headers, data)
+        response = await self.provider.transport.open(call, Progress())
+        if response.status in DONE:
+            return response
+        try:
+            raise refused(response.status, await response.read(ANSWER_BYTES))
+        finally:
+            response.close()
 
     def complain(self, error: RhetorError) -> None:
         """Say what went wrong, and what to do where that is known."""
