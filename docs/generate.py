@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import promises
 from reference import regions
 
 from rhetor.config import json_schema
@@ -64,6 +65,9 @@ DOORS = {
     "tekton": "Tekton",
     "contexts": "Contexts",
     "rhetor": "Older dialects",
+    "sessions": "Sessions",
+    "jelmore": "Sessions as Jelmore's callers know them",
+    "chat": "Chats as the chat platform's callers know them",
     "generations": "Recorded generations",
     "ops": "Operations",
 }
@@ -120,7 +124,7 @@ def endpoints() -> str:
         for entry in entries:
             if not entry.path.startswith(AGAIN):
                 path = re.sub(r"{(\w+):[^}]*}", r"{\1}", entry.path)
-                token = "" if entry.public else "yes"
+                token = "" if entry.public and not entry.asks else "yes"
                 line = (
                     f"| {entry.method} | `{path}` | {token} | {entry.wire.name} | {_cell(summary(entry))} |"
                 )
@@ -154,6 +158,7 @@ REGIONS: Mapping[str, Callable[[], str]] = {
     "metrics": metrics,
     "codes": codes,
     **regions(),
+    **promises.regions(),
 }
 
 

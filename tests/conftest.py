@@ -74,6 +74,7 @@ def settings(upstream: Upstream | None = None, **sections: Any) -> dict[str, Any
         "server": {"port": 0, "shutdown_grace_s": 1},
         "discovery": {"enabled": False, "local": False},
         "logs": {"level": "warning"},
+        "store": {"folder": ":memory:"},
     }
     merged = {**base, **sections, "providers": {**providers, **sections.get("providers", {})}}
     merged["server"] = {**base["server"], **sections.get("server", {})}
@@ -169,13 +170,17 @@ def free_port() -> int:
         return port
 
 
+OURS = ("RHETOR_", "TEKTON_", "JELMORE_", "USE_PROVIDER_SYSTEM")
+SECRETS = ("_API_KEY", "_PROXY", "_TOKEN")
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, proxy or setting of the machine reaches a test."""
     import os
 
     for name in list(os.environ):
-        if name.startswith(("RHETOR_", "TEKTON_")) or name.upper().endswith(("_API_KEY", "_PROXY", "_TOKEN")):
+        if name.startswith(OURS) or name.upper().endswith(SECRETS):
             monkeypatch.delenv(name)
 
 

@@ -22,12 +22,16 @@ DECLARATIONS: Mapping[str, str] = {
     "http/house.py": "what doors are handed, without behaviour",
     "http/served.py": "the shape of one line of the table of what is served",
     "migrate/values.py": "data without behaviour",
+    "sessions/surroundings.py": "protocols and data without behaviour",
+    "sessions/asking.py": "data without behaviour",
+    "sessions/backend.py": "protocols; every backend is held to them by sessions/conformance.py",
     "store/base.py": "a protocol; test_memory holds every store to it",
 }
 """Modules that promise nothing that could be broken, or whose promise is kept by others."""
 
 ELSEWHERE: Mapping[str, str] = {
     "__main__.py": "conftest.py",  # gateway_process starts `python -m rhetor`
+    "http/jelmore/table.py": "http/sessions/test_table.py",
     "cli/remote.py": "cli/test_models.py",
     "cli/setting.py": "cli/test_check.py",
     "migrate/book.py": "migrate/test_names.py",
@@ -40,6 +44,9 @@ ELSEWHERE: Mapping[str, str] = {
     "migrate/phrases.py": "migrate/test_python.py",
     "migrate/reading.py": "migrate/test_scan.py",
     "migrate/script_names.py": "migrate/test_script.py",
+    "sessions/archive.py": "sessions/test_manager.py",
+    "sessions/commands.py": "sessions/test_session.py",
+    "sessions/off.py": "sessions/test_manager.py",
     "providers/spec.py": "providers/test_builtin.py",
 }
 """Modules that are tested from further away, and where."""

@@ -119,10 +119,10 @@ def test_npm_package_is_exactly_its_files() -> None:
         "package.json",
         *(
             f"dist/{script}{kind}"
-            for script in ("tekton-llm-client", "rhetor-chat")
+            for script in ("tekton-llm-client", "tekton-llm-sessions", "rhetor-chat")
             for kind in (".js", ".min.js")
         ),
-        *(f"dist/cjs/{name}" for name in ("package.json", "index.js", "athena.js")),
+        *(f"dist/cjs/{name}" for name in ("package.json", "index.js", "athena.js", "sessions.js")),
         *(f"dist/{kind}/{module}.d.ts" for kind in ("cjs", "types") for module in modules),
         *(f"src/{module}.js" for module in modules),
     }

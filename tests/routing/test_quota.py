@@ -23,6 +23,7 @@ LIMITED = Code.RATE_LIMITED
 
 
 class TestWindows:
+    @pytest.mark.promise("P19")
     def test_it_is_as_long_as_the_provider_says(self) -> None:
         windows = Windows()
         windows.on_failure("a/m", LIMITED, 100, 2.5)

@@ -246,6 +246,7 @@ class TestOthers:
         assert Trip(A, B).fails(A, code).whom() is None
 
 
+@pytest.mark.promise("P21")
 @given(
     st.lists(st.tuples(st.sampled_from(Code), st.floats(0, 40), st.booleans()), max_size=30),
     st.integers(0, 3),

@@ -24,6 +24,7 @@ CASES = cases(ROWS)
 LISTING = [row for row in ROWS if row.models_listed and row.base_url.startswith("http")]
 
 
+@pytest.mark.promise("P12", "P13")
 @pytest.mark.parametrize("case", [case for case in CASES if case.exemption is None], ids=str)
 async def test_the_provider_does_what_its_row_claims(case: Case) -> None:
     await case.check()

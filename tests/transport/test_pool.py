@@ -51,6 +51,7 @@ async def test_the_limit_counts_idle_connections_too(make_pool: MakePool) -> Non
         assert await read(reply) == b"ok"
 
 
+@pytest.mark.promise("J23")
 async def test_the_latest_connection_is_used_first(pool: HttpPool) -> None:
     async with Peer() as peer:
         first, first_line = await open_to(pool, peer, b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")

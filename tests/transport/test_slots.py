@@ -118,6 +118,7 @@ async def test_a_turn_that_comes_just_before_closing_is_none(no_leaks: None) -> 
     assert slots.taken == 0
 
 
+@pytest.mark.promise("P22")
 async def test_callers_are_served_in_turn(no_leaks: None) -> None:
     """Who asks for a lot at once waits for it, and nobody else does."""
     slots = Slots(1, 100)
