@@ -177,8 +177,12 @@ class Conversing:
 
         store = await asyncio.to_thread(open_store, self._folder if self._kept else None)
         self._documents = store.documents
-        if self._children is not None:
-            await reap(self._children.id)
+        try:
+            if self._children is not None:
+                await reap(self._children.id)
+        except BaseException:
+            await store.sessions.close()  # else the folder stays taken, by nobody who uses it
+            raise
         return store.sessions
 
 

@@ -1,4 +1,4 @@
-"""One exchange on a kept connection, with a clock, and as little as can be between the bytes and the clock."""
+"""One exchange on a kept connection, with a clock and little else between it and the bytes."""
 
 import socket
 import time

@@ -248,7 +248,7 @@ async def converse(backend: Backend, setup: Setup, script: Sequence[Say | str]) 
         return [await opened.say(say) for say in script]
 
 
-async def no_history() -> Sequence[LoggedEvent]:
+async def no_history(after: int = 0) -> Sequence[LoggedEvent]:
     return ()
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 Saying = Callable[[], AsyncIterator[Happening]]
 
 
-async def no_history() -> list[object]:
+async def no_history(after: int = 0) -> list[object]:
     return []
 
 

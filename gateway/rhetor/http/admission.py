@@ -12,7 +12,7 @@ from aiohttp import web
 
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.http.house import PRINCIPAL, SESSION, TOKEN, Gatekeeping, House
-from rhetor.http.passes import digest
+from rhetor.http.passes import PREFIX, digest
 
 CLOSING = "the gateway is shutting down"
 UNKNOWN_TOKEN = "this token is not known here"
@@ -110,15 +110,15 @@ def _name(host: str) -> str:
     return (found[1] or found[2]).lower() if found is not None else ""
 
 
-def _shown(request: web.Request) -> list[bytes]:
+def _shown(request: web.Request) -> list[str]:
     headers = request.headers
     texts = (headers.get("x-api-key", ""), _bearer(headers.get("Authorization", "")))
-    return [digest(text) for text in texts if text]
+    return [text for text in texts if text]
 
 
 def _shows_pass(request: web.Request, house: House) -> bool:
     for shown in _shown(request):
-        if (bearer := house.passes.given.get(shown)) is not None:
+        if shown.startswith(PREFIX) and (bearer := house.passes.given.get(digest(shown))) is not None:
             request[SESSION] = bearer.session
             if bearer.owner:
                 request[PRINCIPAL] = bearer.owner
@@ -128,7 +128,7 @@ def _shows_pass(request: web.Request, house: House) -> bool:
 
 def _known(request: web.Request, rules: Gatekeeping) -> tuple[bytes, str]:
     """A token that was shown, and whose it is. SDKs may send a vendor's key beside it: one is enough."""
-    shown = _shown(request)
+    shown = [digest(text) for text in _shown(request)]
     if (before := request.get(TOKEN)) is not None:
         shown.append(before)
     if not shown:

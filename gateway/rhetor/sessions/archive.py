@@ -13,7 +13,7 @@ from rhetor.core.errors import Code, RhetorError
 from rhetor.sessions.asking import Page
 from rhetor.sessions.draft import Draft
 from rhetor.sessions.event import Event, EventType
-from rhetor.sessions.log import Feed
+from rhetor.sessions.log import TAIL_EVENTS, Feed
 from rhetor.sessions.states import LIVE, State
 from rhetor.store.base import LoggedEvent, SessionRow, SessionStore
 from rhetor.tasks import Tasks
@@ -96,13 +96,18 @@ class Archive:
         await asyncio.gather(store.begin(row), store.append(stored, events))
         return stored
 
-    async def history(self, id: str) -> Sequence[LoggedEvent]:
-        """All of a log."""
+    async def history(self, id: str, after: int = 0) -> Sequence[LoggedEvent]:
+        """All of a log after this number."""
+        feed = self._feeds.get(id)
+        if feed is not None and (tail := feed.after(after, TAIL_EVENTS)) is not None:
+            return tail
         store = await self.opened()
         events: list[LoggedEvent] = []
-        while page := await store.read(id, events[-1].seq if events else 0, READ_AT_ONCE):
+        while True:
+            page = await store.read(id, events[-1].seq if events else after, READ_AT_ONCE)
             events += page
-        return events
+            if len(page) < READ_AT_ONCE:
+                return events
 
     async def wait(self, row: SessionRow, after: int, limit: int, within_s: float) -> Page:
         """Events with greater numbers than `after`; those that come first, within so many seconds."""

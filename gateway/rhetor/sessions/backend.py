@@ -61,8 +61,8 @@ class Access:
 
 
 class History(Protocol):
-    async def __call__(self) -> Sequence[LoggedEvent]:
-        """All that was said in this session, in order."""
+    async def __call__(self, after: int = 0) -> Sequence[LoggedEvent]:
+        """All that was said in this session after the event of this number, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,6 +127,7 @@ class Partner:
                 await self._hear(Heard(epoch, happening))
             raise unavailable(self.backend, "ended by itself")
         except RhetorError as error:
+            error.origin = error.origin or self.backend.name
             await self._hear(Heard(epoch, Broke(error)))
         except asyncio.CancelledError as error:
             task = asyncio.current_task()

@@ -120,6 +120,7 @@ async def test_resumed_in_another_process(factory: ProviderFactory, house: Sessi
     new_session = await provider.create_session("", session_id=session.session_id)
     assert await new_session.resume(state)
     assert await new_session.send_message("two")
+    [_ async for _ in new_session.stream_output()]
     assert house.backend.last.setup.native_id == f"native_{session.session_id}"
     with pytest.raises(SessionError):
         await provider.create_session("", session_id="ses_" + "0" * 24)

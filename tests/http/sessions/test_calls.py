@@ -12,7 +12,7 @@ from rhetor.core.errors import Code, RhetorError
 from rhetor.sessions.backend import Ability, Condition
 from rhetor.tasks import spawn
 from tests.conftest import MakeGateway
-from tests.http.conversing import ANN, BOB, TOKENS, Sessions, admit, house, text, types
+from tests.http.conversing import ANN, BOB, TOKENS, Sessions, admit, following, house, text, types
 from tests.http.conversing import sessions as sessions  # the fixture
 from tests.sessions.scripted import Gate, Scripted, asks, breaks, fails, moves, says, uses, waits
 
@@ -260,7 +260,8 @@ async def test_a_turn_can_be_interrupted(sessions: Sessions) -> None:
     sessions.backend.next(says("one "), waits())
     id = await sessions.begin()
     sent = await sessions.send(id)
-    await sessions.until(id, "active")
+    async with following(sessions, id) as stream:
+        await stream.until("assistant")
     asked = await sessions.said("POST", f"/v1/sessions/{id}/interrupt", status=202)
     assert asked["id"] == id
     await sessions.until(id, "idle")

@@ -50,5 +50,5 @@ class Log:
     def last_seq(self) -> int:
         return self.events[-1].seq
 
-    async def history(self) -> Sequence[LoggedEvent]:
-        return list(self.events)
+    async def history(self, after: int = 0) -> Sequence[LoggedEvent]:
+        return self.events[after:]

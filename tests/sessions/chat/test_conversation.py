@@ -354,7 +354,7 @@ class TestEnds:
     async def test_a_history_that_cannot_be_read_ends_the_turn(
         self, backend: Chat, setup: MakeSetup, upstream: Upstream
     ) -> None:
-        async def unreadable() -> Any:
+        async def unreadable(after: int = 0) -> Any:
             raise RhetorError("the disk is gone", Code.UNAVAILABLE)
 
         async with talk(backend, setup(history=unreadable)) as opened:

@@ -33,7 +33,7 @@ from rhetor.core.value import value
 from rhetor.sessions.backend import Bound, Happening, Said, Setup, TurnEnded, Verdict
 from rhetor.sessions.chat.asking import Ask, Asker, Telling, named, request_for
 from rhetor.sessions.chat.summary import due, sum_up, summary_request
-from rhetor.sessions.chat.transcript import Transcript, asked, remembered, summarized, told
+from rhetor.sessions.chat.transcript import Recollection, Transcript, asked, summarized, told
 from rhetor.sessions.chat.turn import Stopped, Turn
 from rhetor.sessions.event import Event, EventType, merged
 
@@ -70,6 +70,7 @@ class ChatConversation:
         self._memory = memory
         self._clock = clock
         self._asker = Asker(owner=setup.owner, session_id=setup.session_id, model=setup.model)
+        self._recollection = Recollection()
         self._turn: Turn | None = None
         self._news = asyncio.Event()
         self._closed = False
@@ -133,7 +134,10 @@ class ChatConversation:
         return None
 
     async def _remember(self) -> Transcript:
-        return remembered(await self._setup.history())
+        """Only what is new is read: else each turn would cost as much as all of those before."""
+        for event in await self._setup.history(self._recollection.last_seq):
+            self._recollection.read(event)
+        return self._recollection.result()
 
     async def _summary(self, turn: Turn, transcript: Transcript) -> tuple[Event, Transcript] | None:
         """A summary of what is older, where it is time for one, and what is left to be told beside it."""

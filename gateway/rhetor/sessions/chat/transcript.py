@@ -89,15 +89,15 @@ def changed_model(model: str) -> Event:
 
 def remembered(events: Iterable[LoggedEvent]) -> Transcript:
     """The chat of which this is the log."""
-    reader = _Reader()
+    recollection = Recollection()
     for event in events:
-        reader.read(event)
-    return reader.result()
+        recollection.read(event)
+    return recollection.result()
 
 
 def asked(transcript: Transcript, said: Said, at: datetime) -> Transcript:
     """The transcript with this as its last message, whether the log had it already or not."""
-    if any(it.id == said.message_id for it in transcript.spoken):
+    if any(it.id == said.message_id for it in reversed(transcript.spoken)):
         return transcript
     last = transcript.spoken[-1] if transcript.spoken else None
     seq, turn = (last.seq + 1, last.turn + 1) if last is not None else (0, 0)
@@ -163,9 +163,14 @@ class _Open:
         return Spoken(self.role, "".join(self.pieces), self.at, self.seq, self.turn, self.id)
 
 
-class _Reader:
+class Recollection:
+    """A chat as far as its log was read; it can be read further."""
+
     def __init__(self) -> None:
-        self._spoken: list[_Open] = []
+        self.last_seq = 0
+        self._spoken: list[Spoken] = []
+        self._open: _Open | None = None
+        """Comes after them."""
         self._summary: str | None = None
         self._summary_at: datetime | None = None
         self._model: str | None = None
@@ -174,18 +179,19 @@ class _Reader:
 
     def result(self) -> Transcript:
         return Transcript(
-            spoken=tuple(each.close() for each in self._spoken),
+            spoken=(*self._spoken, *([self._open.close()] if self._open is not None else ())),
             summary=self._summary,
             summary_at=self._summary_at,
             model=self._model,
         )
 
     def read(self, event: LoggedEvent) -> None:
+        self.last_seq = event.seq
         match event.type:
             case EventType.USER:
                 self._begin(Role.USER, event)
             case EventType.ASSISTANT:
-                last = self._spoken[-1] if self._spoken else None
+                last = self._open
                 if last is None or last.role is not Role.ASSISTANT or last.turn != event.turn:
                     self._begin(Role.ASSISTANT, event)
                 else:
@@ -195,17 +201,24 @@ class _Reader:
                 self._change(event)
 
     def _begin(self, role: Role, event: LoggedEvent) -> None:
+        self._close()
         id = str(event.data.get("message_id") or event.seq)
-        self._spoken.append(_Open(role, event.at, event.seq, event.turn, id, [event.content]))
+        self._open = _Open(role, event.at, event.seq, event.turn, id, [event.content])
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._spoken.append(self._open.close())
+            self._open = None
 
     def _change(self, event: LoggedEvent) -> None:
         match dict(event.data):
             case {"context": Context.CLEARED}:
                 self._spoken.clear()
-                self._summary = self._summary_at = None
+                self._open = self._summary = self._summary_at = None
                 self._forgotten = event.seq
             case {"context": Context.SUMMARY, "until": int(until), "text": str(text)}:
                 if until > self._forgotten:
+                    self._close()
                     self._spoken = [each for each in self._spoken if each.seq > until]
                     self._summary, self._summary_at = text, event.at
             case {"context": Context.MODEL, "model": str(model)}:

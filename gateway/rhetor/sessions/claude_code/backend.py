@@ -15,6 +15,7 @@ from rhetor.sessions.claude_code.command import furnish, spec
 from rhetor.sessions.claude_code.conversation import Talk
 from rhetor.sessions.claude_code.endings import NAME
 from rhetor.sessions.claude_code.reading import Reader
+from rhetor.sessions.claude_code.transcripts import mend
 from rhetor.sessions.program import Limits, Make, Program, cleaner, failure
 
 OPEN_S = 30.0  # it takes half a second here, and several on a cold disk
@@ -68,6 +69,8 @@ class ClaudeCode:
         wanted = spec(program.find(), setup, self._limits(setup.model), program.inherited())
         try:
             await asyncio.to_thread(furnish, setup)
+            if setup.native_id is not None:
+                await asyncio.to_thread(mend, setup.home, setup.native_id)
         except OSError as error:
             raise failure(NAME, f"claude cannot have its home: {error}") from error
         child = await program.start(wanted, setup.session_id)
