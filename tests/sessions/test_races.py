@@ -20,7 +20,7 @@ from rhetor.store.base import LoggedEvent, SessionRow
 from rhetor.store.sql.sessions import SqlSessions
 from rhetor.tasks import spawn
 from tests.sessions.scripted import Gate, asks, says, waits
-from tests.sessions.test_manager import Box, NoPasses, becomes, is_a, refused, until
+from tests.sessions.test_manager import Box, NoPasses, becomes, is_a, refused, text_of, until
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -239,3 +239,37 @@ async def test_a_withdrawn_question_gives_an_interrupted_turn_no_more_time(
     await tell(sessions, row.id, Withdrawn("a1"))
     events = await until(sessions, row.id, becomes("failed"))
     assert "did not end its turn" in events[-2].content
+
+
+# --- the inbox
+
+
+async def test_a_full_inbox_has_room_again_when_all_of_it_was_heard(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where something else was in it, such as a model call to be booked: the backend waits for room."""
+    monkeypatch.setattr(module, "INBOX", 4)
+    sessions = box.open()
+    words = [f"{n} " for n in range(30)]
+    gate = Gate()
+    box.backend.next(waits(gate), says(*words))
+    row = await sessions.create(box.new("hi"))
+    await until(sessions, row.id, becomes("active"))
+    await gate.reached.wait()
+    live = sessions._live[row.id]
+    real, stores, goes_on = SqlSessions.append, asyncio.Event(), asyncio.Event()
+
+    async def slowly(store: SqlSessions, row: SessionRow, events: Sequence[LoggedEvent]) -> None:
+        stores.set()
+        await goes_on.wait()
+        await real(store, row, events)
+
+    monkeypatch.setattr(SqlSessions, "append", slowly)
+    gate.open()
+    await stores.wait()
+    while live._inbox.qsize() < 4:
+        await asyncio.sleep(0)
+    live._inbox.put_nowait(module._Looked())
+    goes_on.set()
+    events = await until(sessions, row.id, becomes("idle"))
+    assert text_of(events) == "".join(words)

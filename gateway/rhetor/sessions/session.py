@@ -228,6 +228,7 @@ class Live:
             if isinstance(heard, Heard) and heard.epoch == self.partner.epoch:
                 self._take(heard.news, draft, acts)
             heard = None if self._inbox.empty() else self._inbox.get_nowait()
+        self._room.set()
         await self._commit(draft)
         for act in acts:
             await act()
