@@ -14,7 +14,7 @@ from tests.faults.kills.staging import Cast, play
 
 ROUNDS = int(os.environ.get("KILLS_ROUNDS", "50"))
 WITHIN_S = 0.2
-VICTIMS = (GATEWAY, READER, SPEAKER, FOUNDER, READER)
+VICTIMS = (GATEWAY, SPEAKER, FOUNDER, READER)
 CHATS = Cast(backends=("chat", "chat"), kinds="", settings={}, founds=True)
 
 
@@ -22,4 +22,4 @@ async def test_nothing_is_lost_whoever_is_killed(tmp_path: Path) -> None:
     chance = seeded("KILLS_SEED")
     played = await play(tmp_path, CHATS, plan(chance, ROUNDS, VICTIMS, WITHIN_S), chance)
     played.tell()
-    assert played.counts[GATEWAY] >= ROUNDS // 5
+    assert played.counts[GATEWAY] >= ROUNDS // 4

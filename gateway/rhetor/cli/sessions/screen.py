@@ -32,6 +32,8 @@ DOTS = {
     "terminated": "red",
 }
 SAID, THOUGHT = "assistant", "thinking"
+UNSEEN = ("usage", "system")
+"""They put nothing on the screen, and may come in the middle of a sentence."""
 
 
 class Screen:
@@ -71,7 +73,7 @@ class Screen:
         """An event, which the scene has heard of."""
         if event.type in (SAID, THOUGHT):
             self._say(event)
-        else:
+        elif event.type not in UNSEEN:
             self._say_rest()
             self._show(event)
         self.redraw()
