@@ -8,7 +8,7 @@ from typing import Literal
 from rhetor.core.capability import Capability, Feature
 from rhetor.core.content import Json, JsonValue
 from rhetor.core.errors import BadRequest, Code, RhetorError, UpstreamError
-from rhetor.core.request import Chat, Request, Tool, Wanted
+from rhetor.core.request import Chat, Request, ResponseFormat, Tool, Wanted
 from rhetor.core.value import value
 from rhetor.routing.catalog import DEFAULT_NAMES
 from rhetor.routing.decision import Plan, explained
@@ -124,6 +124,7 @@ def _model(
         input=Chat(
             messages=(),
             tools=(Tool("any"),) if Feature.TOOLS in needed else (),
+            response_format=ResponseFormat("json_schema") if Feature.JSON_SCHEMA in needed else None,
             max_tokens=requirements.max_tokens,
         ),
         principal=owner or None,
