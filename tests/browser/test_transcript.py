@@ -29,7 +29,7 @@ async def test_what_an_agent_does_is_folded(page: Page, house: Sessions) -> None
         uses("Odd", {"n": 1, "deep": {"m": 2}}, "it broke", id="t3", is_error=True),
         changes("src/new.py", "create"),
         changes("src/old.py", "delete"),
-        moves("/work/src", "/work"),
+        moves("/shop/src", "/shop"),
         waits(gate),
         says("Done.", message_id="m2"),
     )
@@ -55,7 +55,7 @@ async def test_what_an_agent_does_is_folded(page: Page, house: Sessions) -> None
     await odd.locator("summary").press("Enter")
     await expect(odd.locator("pre").first).to_contain_text('"deep"')
     await expect(page.locator(".file")).to_have_text(
-        ["createdsrc/new.py", "deletedsrc/old.py", "now in/work/src"]
+        ["createdsrc/new.py", "deletedsrc/old.py", "now in/shop/src"]
     )
     gate.open()
     await expect(page.locator(".body > .prose").last).to_have_text("Done.")

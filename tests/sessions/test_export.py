@@ -63,7 +63,7 @@ EVERYTHING = log(
     (1, event(EventType.APPROVAL_RESOLVED, "allow", request_id="r1", decision="allow", by="caller")),
     (1, event(EventType.TOOL_RESULT, "a.py\n```\nb.py", id="t1", name="Bash", is_error=False)),
     (1, event(EventType.FILE_CHANGE, "c.py", path="c.py", kind="create")),
-    (1, event(EventType.DIRECTORY_CHANGE, "/work/x", directory="/work/x", before="/work")),
+    (1, event(EventType.DIRECTORY_CHANGE, "/shop/x", directory="/shop/x", before="/shop")),
     (1, event(EventType.USAGE, "ant/claude", input_tokens=30, output_tokens=4)),
     (1, event(EventType.ASSISTANT, "There are **two**.", message_id="a2")),
     (1, event(EventType.STATUS_CHANGE, "idle", **{"from": "active", "to": "idle", "reason": "end"})),
@@ -86,7 +86,7 @@ class TestText:
             "[allow by caller]\n\n"
             "[result: a.py\n```\nb.py]\n\n"
             "[create: c.py]\n\n"
-            "[now in /work/x]\n\n"
+            "[now in /shop/x]\n\n"
             "ASSISTANT: There are **two**.\n\n"
             "USER: again\n\n"
             "[failed: overloaded]\n\n"

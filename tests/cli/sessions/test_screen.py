@@ -26,7 +26,7 @@ def test_what_is_not_shown_parts_no_sentence(unseen: str) -> None:
         told(1, "assistant", "It ", message_id="m1"),
         told(2, unseen),
         told(3, "assistant", "is copied.", message_id="m1"),
-        told(4, "directory_change", "/work"),
+        told(4, "directory_change", "/shop"),
     ):
         screen.show(event)
-    assert [line.rstrip() for line in paper.getvalue().split("\n")][:3] == ["It is copied.", "", "→ /work"]
+    assert [line.rstrip() for line in paper.getvalue().split("\n")][:3] == ["It is copied.", "", "→ /shop"]

@@ -68,6 +68,6 @@ def test_small_things() -> None:
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     times = ["2026-11-21T11:59:58+00:00", "2026-11-21T11:50:00+00:00", "2026-11-20T10:00:00+00:00", "?", None]
     assert [words.ago(time, now) for time in times] == ["2 s", "10 min", "1 d", "?", "?"]
-    assert words.shortened("/root/x", "/root") == "~/x"
+    assert words.shortened("/home/ada/x", "/home/ada") == "~/x"
     assert words.shortened("/" + "a" * 40, None) == "…" + "a" * 31
     assert words.printable("a\u202eb\n\tc") == "a\ufffdb\n\tc"

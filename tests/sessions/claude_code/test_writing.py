@@ -81,14 +81,14 @@ def test_a_refusal() -> None:
 
 def test_rules_last_in_the_session_s_home_and_modes_are_left_out() -> None:
     """What lies in the working directory outlives the session, and is the project's."""
-    (rule,) = writing.rules("Bash", {}, [BASH_RULE, MODE], "/work")
+    (rule,) = writing.rules("Bash", {}, [BASH_RULE, MODE], "/shop")
     assert rule == {**BASH_RULE, "destination": "userSettings"}
 
 
 @pytest.mark.parametrize(
     ("path", "rule"),
     [
-        ("/work/a/b.txt", "//work/**"),
+        ("/shop/a/b.txt", "//shop/**"),
         ("/elsewhere/c/d.txt", "//elsewhere/c/**"),
         ("/elsewhere/[c]/d.txt", None),
         ("/d.txt", None),
@@ -98,13 +98,13 @@ def test_rules_last_in_the_session_s_home_and_modes_are_left_out() -> None:
 )
 def test_rules_for_files(path: object, rule: str | None) -> None:
     """A mode would allow commands too."""
-    found: list[Any] = writing.rules("Write", {"file_path": path}, [MODE], "/work")  # type: ignore[dict-item]
+    found: list[Any] = writing.rules("Write", {"file_path": path}, [MODE], "/shop")  # type: ignore[dict-item]
     assert [each["rules"][0]["ruleContent"] for each in found] == ([] if rule is None else [rule])
     assert all(each["rules"][0]["toolName"] == "Edit" for each in found)
     assert all(each["destination"] == "userSettings" for each in found)
 
 
 def test_what_cannot_last_does_not() -> None:
-    assert not writing.rules("Bash", {"command": "a; b"}, [], "/work")
-    assert not writing.rules("Write", {"file_path": "/work/a"}, [], "/work")
-    assert not writing.rules("Bash", {}, [{**BASH_RULE, "behavior": "deny"}], "/work")
+    assert not writing.rules("Bash", {"command": "a; b"}, [], "/shop")
+    assert not writing.rules("Write", {"file_path": "/shop/a"}, [], "/shop")
+    assert not writing.rules("Bash", {}, [{**BASH_RULE, "behavior": "deny"}], "/shop")
