@@ -248,7 +248,7 @@ class TestNoRest:
 
         await asking.leave()
 
-        await seen.aborted(within_s=0.25)
+        await seen.aborted()
         record = await house.booked()
         assert record.outcome == Code.CANCELLED
         assert outcomes(record.attempts)[1] == ("b/small", Code.CANCELLED, "restarted")
