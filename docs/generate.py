@@ -1,6 +1,6 @@
 """Writes the parts of the documentation that come from the code: `make docs`, or `--check` to only look.
 
-Whole files are `providers.md` and `rhetor.schema.json`. In other pages the
+Whole files are `providers.md`, those in `providers/`, and `rhetor.schema.json`. In other pages the
 text between `<!-- from the code: NAME -->` and `<!-- end -->` is replaced, and
 everything around it is written by hand.
 """
@@ -25,7 +25,8 @@ from rhetor.core.errors import MEANING
 from rhetor.http.openapi import summary
 from rhetor.http.server import table
 from rhetor.providers.builtin import load_builtin
-from rhetor.providers.document import providers_page
+from rhetor.providers.document import provider_page, providers_page
+from rhetor.providers.models import load_limits
 from rhetor.providers.spec import AuthSpec, QuirkSpec
 from rhetor.routing.retry import Remedy, remedy_of
 from rhetor.telemetry.metrics import TABLE
@@ -35,7 +36,7 @@ DOCS = Path(__file__).parent
 AUTH = "How the key travels: in a header, never in a URL. What is left out stays as the row has it."
 QUIRKS = (
     "Where the provider differs from the language it speaks. What is left out stays as the row has it, or "
-    "else as the language has it. `docs/providers.md` shows the quirks of the built-in rows."
+    "else as the language has it. The pages of `docs/providers.md` show the quirks of the built-in rows."
 )
 PLAIN = {
     "header": "The header that carries the key.",
@@ -68,7 +69,12 @@ DOORS = {
     "sessions": "Sessions",
     "jelmore": "Sessions as Jelmore's callers know them",
     "chat": "Chats as the chat platform's callers know them",
+    "rerank": "Cohere rerank, as Jina, vLLM and LiteLLM have it too",
+    "generate": "Generating anything",
+    "conduit": "Jobs as MediaConduit's callers know them",
     "generations": "Recorded generations",
+    "services": "Services",
+    "plugins": "Plugins, and how providers are doing",
     "ops": "Operations",
 }
 
@@ -77,6 +83,10 @@ def pages() -> dict[Path, str]:
     """Every page with something from the code in it, as it should be."""
     written = {
         DOCS / "providers.md": providers_page(load_builtin().values()),
+        **{
+            DOCS / "providers" / f"{id}.md": provider_page(row, load_limits().get(id))
+            for id, row in load_builtin().items()
+        },
         DOCS / "rhetor.schema.json": json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n",
     }
     for page in sorted(DOCS.glob("*.md")):
@@ -104,6 +114,11 @@ def settings() -> str:
         if name == "providers":
             parts += ["### auth", "", AUTH, "", *_docstring_table(AuthSpec, AuthSpec, definitions), ""]
             parts += ["### quirks", "", QUIRKS, "", *_docstring_table(QuirkSpec, Quirks, definitions), ""]
+        if name == "services":
+            for part in ("Health", "Compose", "Reuse", "Restart", "Requires"):
+                inside = definitions[f"Service{part}Config"]
+                parts += [f"### {part.lower()} of a service", "", inside["description"], ""]
+                parts += [*_settings_table(inside, definitions), ""]
         if name == "routes":
             parts += [
                 "### timeouts of a route",
@@ -263,6 +278,7 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"{page.relative_to(DOCS.parent)} is not what the code says: run `make docs`\n")
         return 1 if stale else 0
     for page, text in stale.items():
+        page.parent.mkdir(exist_ok=True)
         page.write_text(text, "utf-8")
         sys.stdout.write(f"{page.relative_to(DOCS.parent)} written\n")
     return 0

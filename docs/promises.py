@@ -15,7 +15,11 @@ IN_JAVASCRIPT = re.compile(r"test\(\s*(['\"`])(?P<name>.+?)\1[^\n]*// promise: (
 
 
 def regions() -> Mapping[str, Callable[[], str]]:
-    return {"session_promises": lambda: promises("sessions"), "chat_promises": lambda: promises("chat")}
+    return {
+        "session_promises": lambda: promises("sessions"),
+        "chat_promises": lambda: promises("chat"),
+        "media_promises": lambda: promises("media"),
+    }
 
 
 def promises(section: str) -> str:

@@ -28,6 +28,10 @@ HANDED_OUT = {
     "ChunkStream",
     "EventStream",
     "GatewayProvider",
+    "MediaAsset",
+    "MediaJob",
+    "MediaModel",
+    "MediaProvider",
     "ProviderFactory",
     "ProviderSession",
     "Turn",
@@ -84,6 +88,15 @@ PYTHON_PARTS: Mapping[str, Mapping[str, str]] = {
         "sessions/words.py": "ProviderCapabilities ModelInfo StreamResponse",
         "sessions/rest.py": "JelmoreService SessionManager",
     },
+    "media": {
+        "media/registry.py": "get_provider_registry ProviderRegistry",
+        "media/provider.py": "MediaProvider MediaModel ProviderHealth",
+        "media/results.py": "MediaResult MediaAsset Text",
+        "media/gateway.py": "MediaJob",
+        "media/words.py": "MediaCapability ProviderType ProviderModel MediaProgress",
+        "media/choice.py": "SmartProviderSelector ProviderLoadBalancer ProviderHealthMonitor HealthReport",
+        "media/check.py": "MigrationValidator ValidationReport Check",
+    },
     "compat": {"compat.py": "Client"},
 }
 """The sections of the Python reference: files, and what of them is described."""
@@ -107,6 +120,16 @@ JAVASCRIPT_PARTS: Mapping[str, Mapping[str, str]] = {
         " Choice Backend"
     },
     "session_events": {"session-shape.js": "SessionEvent EventFacts EventData EventPage"},
+    "media": {
+        "media.js": "ProviderRegistry",
+        "media-provider.js": "MediaProvider MediaModel ProviderConfig ProviderHealth",
+        "media-result.js": "MediaResult MediaMetadata MediaAsset",
+        "media-gateway.js": "MediaJob MediaInput MediaOptions",
+        "media-shape.js": "TransformOptions CallSettings MediaProgress MediaCapability ProviderModel",
+        "media-choice.js": "SmartProviderSelector TextCriteria ProviderLoadBalancer ProviderHealthMonitor"
+        " HealthReport",
+        "media-check.js": "MigrationValidator ValidationReport",
+    },
     "compat": {"athena.js": "AthenaOptions AthenaClient"},
 }
 """The sections of the JavaScript reference, likewise."""

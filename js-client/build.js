@@ -10,8 +10,10 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const CLIENT = ["address", "errors", "refusal", "patience", "sse", "calls", "protocol", "socket", "generation", "http", "client"]; // each before those that import it
-const SESSIONS = ["address", "errors", "refusal", "patience", "sse", "calls", "session-shape", "session-lines", "following", "sessions"];
+const CLIENT = ["address", "errors", "refusal", "patience", "sse", "calls", "ticket", "protocol", "socket", "generation", "http", "client"]; // each before those that import it
+const SESSIONS = ["address", "errors", "refusal", "patience", "sse", "calls", "ticket", "session-shape", "session-lines", "following", "sessions"];
+const MEDIA = ["address", "errors", "refusal", "patience", "sse", "calls", "media-shape", "media-result", "media-gateway", "media-provider", "media-choice", "media"];
+const MEDIA_NAMES = "getProviderRegistry, ProviderRegistry, MediaCapability, ProviderType, ProviderNotFoundError, ProviderCreationError, SmartProviderSelector, ProviderLoadBalancer, ProviderHealthMonitor, MediaAsset, MediaJob, MediaModel, MediaProvider, MediaResult, Text, TektonLLMError";
 const NOTE = "written by js-client/build.js from js-client/src; change it there.";
 const SERVED = "../gateway/rhetor/http/console/";
 
@@ -22,6 +24,8 @@ export const FILES = {
   [`${SERVED}rhetor-chat.js`]: element,
   [`${SERVED}tekton-llm-sessions.js`]: sessionsScript,
   [`${SERVED}tekton-llm-sessions.mjs`]: sessionsModule,
+  [`${SERVED}tekton-llm-media.js`]: mediaScript,
+  [`${SERVED}tekton-llm-media.mjs`]: mediaModule,
 };
 
 /** Those of the package: its folder `cjs` says that its files are CommonJS. */
@@ -32,9 +36,12 @@ export const PACKAGED = {
   "dist/rhetor-chat.min.js": async () => shrunk(element()),
   "dist/tekton-llm-sessions.js": sessionsScript,
   "dist/tekton-llm-sessions.min.js": async () => shrunk(sessionsScript()),
+  "dist/tekton-llm-media.js": mediaScript,
+  "dist/tekton-llm-media.min.js": async () => shrunk(mediaScript()),
   "dist/cjs/index.js": script,
   "dist/cjs/athena.js": athena,
   "dist/cjs/sessions.js": sessionsScript,
+  "dist/cjs/media.js": media,
   "dist/cjs/package.json": () => '{ "type": "commonjs" }\n',
 };
 
@@ -58,6 +65,16 @@ export function sessionsModule() {
   return esModule(SESSIONS, "SessionsClient, TektonLLMError");
 }
 
+/** Sets `window.TektonMedia`, or is a CommonJS or AMD module. */
+export function mediaScript() {
+  return umd("TektonMedia", MEDIA, `{ ${MEDIA_NAMES} }`);
+}
+
+/** The same as an ES module. */
+export function mediaModule() {
+  return esModule(MEDIA, MEDIA_NAMES);
+}
+
 /** Defines `<rhetor-chat>`; has the client in it, and is as good with type="module" as without. */
 export function element() {
   return umd("RhetorChat", [...CLIENT, "chat-style", "chat"], "RhetorChat");
@@ -65,6 +82,11 @@ export function element() {
 
 function athena() {
   return umd("AthenaClient", [...CLIENT, "athena"], "{ TektonLLMClient: AthenaClient, TektonLLMError }");
+}
+
+/** With what pages do without. */
+function media() {
+  return umd("TektonMedia", [...MEDIA, "media-check"], `{ ${MEDIA_NAMES}, MigrationValidator }`);
 }
 
 /**
@@ -110,7 +132,7 @@ function body(name) {
   const source = readFileSync(new URL(`src/${name}.js`, import.meta.url), "utf8")
     .replace(/^import \{[^}]*\} from "\.\/[a-z-]+\.js";\n/gm, "")
     .replace(/^export \{[^}]*\};\n/gm, "")
-    .replace(/^export (?=(?:const|class|function|async function\*) )/gm, "");
+    .replace(/^export (?=(?:const|class|function|async function\*?) )/gm, "");
   const other = /^(?:import|export)\b.*/m.exec(source);
   if (other) throw new Error(`src/${name}.js: build.js does not know this form: ${other[0]}`);
   return source.trim() + "\n";

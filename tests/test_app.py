@@ -327,6 +327,7 @@ async def logged(gateway: GatewayProcess, text: str) -> None:
 # Finding models.
 
 
+@pytest.mark.promise("M23")
 async def test_discovery_fills_the_catalog_in_the_background(
     make_gateway: MakeGateway, upstream: Upstream
 ) -> None:

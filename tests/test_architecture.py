@@ -16,7 +16,11 @@ FLOORS = (
     {"providers", "policy", "services"},
     {"pipeline", "sessions", "plugins"},
     {"http", "testing"},
-    {"config", "assembly", "conversing", "checks", "app", "cli", "migrate", "__main__"},
+    {
+        *("config", "assembly", "rows", "entrance", "conversing", "serving"),
+        *("guests", "guestbook", "kit"),
+        *("checks", "app", "cli", "migrate", "__main__"),
+    },
 )
 FLOOR_OF = {room: n for n, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -34,6 +38,9 @@ AT_HOME = {
     "yaml": {"config", "plugins"},
     "genai_prices": {"providers"},
     "libcst": {"migrate"},
+    "multipart": {"wire"},
+    "botocore": {"wire", "transport"},
+    "google": {"transport"},
     "uvloop": {"cli", "app"},
 }
 APP_ROOM = {"app": {"aiohttp"}}
@@ -41,6 +48,8 @@ APP_ROOM = {"app": {"aiohttp"}}
 
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 70
+ONE_FILE = {PACKAGE / "plugins" / "sdk" / "rhetor_provider.py"}
+"""What authors of plugins take along as a file."""
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
 
@@ -93,7 +102,9 @@ def test_third_parties_live_at_home(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_nothing_gets_too_long(path: Path) -> None:
     lines = path.read_text().count("\n")
-    assert lines <= LONGEST_FILE, f"{path.name} has {lines} lines: does it answer two questions?"
+    assert lines <= LONGEST_FILE or path in ONE_FILE, (
+        f"{path.name} has {lines} lines: does it answer two questions?"
+    )
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1
@@ -118,6 +129,8 @@ def test_doors_do_not_know_each_other() -> None:
         "jelmore",
         "chat",
         "models",
+        "services",
+        "media",
         "ops",
     }
     for door in doors:
@@ -128,7 +141,16 @@ def test_doors_do_not_know_each_other() -> None:
                 assert not others, f"{module.name} of {door} imports {others}"
 
 
-BORROWED = {"tekton": {"openai"}, "rhetor": {"tekton"}}
+BORROWED = {
+    "openai": {"media"},
+    "rerank": {"media"},
+    "tekton": {"openai"},
+    "rhetor": {"tekton"},
+    "generate": {"tekton", "openai"},
+    "guest": {"media"},
+    "gemini": {"media"},
+    "bedrock": {"media", "anthropic"},
+}
 """Tools, parts of messages and formats of replies are written in OpenAI's shape there; the older dialects are
 Tekton's in other words."""
 

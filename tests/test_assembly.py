@@ -23,10 +23,12 @@ from rhetor.routing.catalog import Catalog, Route
 from rhetor.testing import Upstream, fails
 from rhetor.testing.nowhere import refused
 from rhetor.wire.base import ModelEntry
+from rhetor.wire.languages import WIRES
 from tests.routing.stock import plan
 
 ROWS = load_builtin()
 LAB = {"wire": "openai", "base_url": "http://lab.test/v1"}
+SPOKEN = ", ".join(sorted(name for name, wire in WIRES.items() if wire.upstream and name != "guest"))
 Lists = Mapping[str, Sequence[ModelEntry] | str]
 
 
@@ -72,8 +74,9 @@ def test_without_anything_only_the_offline_provider_is_on() -> None:
 def test_a_row_is_switched_on_by_its_vendors_variables(id: str) -> None:
     row = ROWS[id]
     assert members()[id].off == f"no key for {id!r}: set {' or '.join(row.key_env)}"
+    place = {variables[0]: "here" for variables in row.place.values()}
     for variable in row.key_env:
-        member = members({variable: "k"})[id]
+        member = members({variable: "k", **place})[id]
         assert member.off is None
         assert member.secrets == ("k",)
 
@@ -183,7 +186,7 @@ def test_a_row_of_ones_own_needs_a_language_and_an_address() -> None:
 
 @pytest.mark.parametrize("wire", ["klingon", "tekton"])
 def test_a_language_that_no_provider_speaks_is_a_problem(wire: str) -> None:
-    expected = f"no such language; there are anthropic, ollama, openai, responses (is {wire!r})"
+    expected = f"no such language; there are {SPOKEN} (is {wire!r})"
     assert wrong(providers={"lab": {**LAB, "wire": wire}}) == [f"providers.lab.wire: {expected}"]
     assert wrong(providers={"openai": {"wire": wire}}) == [f"providers.openai.wire: {expected}"]
 
@@ -222,7 +225,12 @@ def test_it_is_addressed_like_the_vendor_of_its_language(wire: str) -> None:
     row = members({"K": "k"}, providers={"lab": {**LAB, "wire": wire, "key": "env:K"}})["lab"].row
     assert (row.auth.header, row.auth.prefix) == (ROWS[wire].auth.header, ROWS[wire].auth.prefix)
     assert row.headers == ROWS[wire].headers
-    assert row.capabilities == ROWS[wire].capabilities - {Capability.COUNT_TOKENS}
+    assert row.capabilities == ROWS[wire].capabilities & {Capability.CHAT, Capability.EMBEDDINGS}
+
+
+def test_who_speaks_a_language_without_words_for_conversations_offers_what_it_has() -> None:
+    row = members(providers={"lab": {**LAB, "wire": "deepgram"}})["lab"].row
+    assert row.capabilities == ROWS["deepgram"].capabilities
 
 
 def test_every_problem_of_every_provider_is_said_at_once(tmp_path: Path) -> None:
@@ -253,7 +261,7 @@ def test_every_problem_of_every_provider_is_said_at_once(tmp_path: Path) -> None
         "server.port: must be a whole number (is 'eight')",
         "providers.lab.base_url: must be an address such as https://host/v1 (is 'no address')",
         "providers.bare: must hold settings, each as `name: value`",
-        "providers.odd.wire: no such language; there are anthropic, ollama, openai, responses (is 'klingon')",
+        f"providers.odd.wire: no such language; there are {SPOKEN} (is 'klingon')",
         "routes.two.targets[0]: no provider 'nobody'; add it to providers (is 'nobody/x')",
         "routes.two.targets[1]: 'small' lists only a; add the model there (is 'small/b')",
         "routes.two.targets[3]: 'groq' is switched off; enable it, or remove the target (is 'groq/x')",
@@ -337,6 +345,20 @@ def test_a_provider_that_does_not_list_offers_what_the_catalogue_knows() -> None
     row = ROWS["anthropic"]
     names = catalog({"ANTHROPIC_API_KEY": "k"}, catalogue=load_catalogue([row], SystemClock()))
     assert any(id.startswith("anthropic/claude") for id in names.offers)
+
+
+def test_a_target_that_nobody_lists_has_its_price_where_it_is_known() -> None:
+    """So that a trip through its route has a cost; of others nothing is invented."""
+    row = ROWS["anthropic"]
+    catalogue = load_catalogue([row], SystemClock())
+    known = next(facts.id for facts in catalogue.known(row) if facts.price is not None)
+    route = {"targets": [f"anthropic/{known}", "anthropic/nobody-knows", f"anthropic/{known}"]}
+    names = catalog(
+        {"ANTHROPIC_API_KEY": "k"}, {"anthropic": [ModelEntry("listed")]}, catalogue, routes={"r": route}
+    )
+    offers = [id for id in names.offers if id.startswith("anthropic/")]
+    assert offers == ["anthropic/listed", f"anthropic/{row.default_model}", f"anthropic/{known}"]
+    assert names.offers[f"anthropic/{known}"].price is not None
 
 
 def test_a_provider_that_is_off_offers_nothing_and_says_why() -> None:

@@ -36,6 +36,7 @@ PAGES = sorted(
         ROOT,
         ROOT / "docs",
         ROOT / "docs" / "decisions",
+        ROOT / "docs" / "providers",
         ROOT / "docs" / "examples",
         ROOT / "client",
         ROOT / "js-client",
@@ -43,7 +44,7 @@ PAGES = sorted(
     )
     for path in folder.glob("*.md")
 )
-EXAMPLES = [ROOT / "deploy" / "rhetor.yaml", ROOT / "docs" / "examples" / "rhetor.yaml"]
+EXAMPLES = [ROOT / "deploy" / "rhetor.yaml", *sorted((ROOT / "docs" / "examples").glob("*.yaml"))]
 FENCE = re.compile(
     r"(?P<with><!-- run with this -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -55,7 +56,7 @@ CLIENT_PACKAGES = [
     CLIENT,
     *(
         f"{CLIENT}.{room}"
-        for room in ("config", "prompt_templates", "response_handlers", "sessions", "utils")
+        for room in ("config", "media", "prompt_templates", "response_handlers", "sessions", "utils")
     ),
 ]
 
@@ -252,6 +253,7 @@ def test_the_reference_names_whatever_the_javascript_client_exports() -> None:
     page = (ROOT / "docs" / "client-javascript.md").read_text("utf-8")
     index = (ROOT / "js-client" / "src" / "index.js").read_text("utf-8")
     index += (ROOT / "js-client" / "src" / "sessions.js").read_text("utf-8")
+    index += (ROOT / "js-client" / "src" / "media.js").read_text("utf-8")
     exported = re.findall(r"(?:export {|typedef {.*}) (\w+)", index)
     assert "TektonLLMClient" in exported
     assert [name for name in exported if f"`{name}`" not in page] == []

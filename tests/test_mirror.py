@@ -20,6 +20,7 @@ DECLARATIONS: Mapping[str, str] = {
     "core/content.py": "data without behaviour",
     "core/record.py": "data without behaviour",
     "http/house.py": "what doors are handed, without behaviour",
+    "http/plugged.py": "a protocol; guests.py keeps it",
     "http/served.py": "the shape of one line of the table of what is served",
     "migrate/values.py": "data without behaviour",
     "sessions/surroundings.py": "protocols and data without behaviour",
@@ -31,7 +32,11 @@ DECLARATIONS: Mapping[str, str] = {
 
 ELSEWHERE: Mapping[str, str] = {
     "__main__.py": "conftest.py",  # gateway_process starts `python -m rhetor`
+    "entrance.py": "test_app.py",
+    "http/checkup.py": "http/test_providers.py",
     "http/jelmore/table.py": "http/sessions/test_table.py",
+    "http/media/asked.py": "http/media/test_generate.py",
+    "http/media/table.py": "http/media/test_generate.py",
     "cli/remote.py": "cli/test_models.py",
     "cli/setting.py": "cli/test_check.py",
     "migrate/book.py": "migrate/test_names.py",
@@ -44,9 +49,20 @@ ELSEWHERE: Mapping[str, str] = {
     "migrate/phrases.py": "migrate/test_python.py",
     "migrate/reading.py": "migrate/test_scan.py",
     "migrate/script_names.py": "migrate/test_script.py",
+    "services/command.py": "services/test_compose.py",
+    "services/entry.py": "services/test_roster.py",
+    "services/listening.py": "services/test_launch.py",
+    "services/making.py": "services/test_roster.py",
+    "services/probing.py": "services/test_launch.py",
+    "services/reuse.py": "services/test_roster.py",
+    "services/spec.py": "services/test_environment.py",
+    "rows.py": "test_assembly.py",
     "sessions/archive.py": "sessions/test_manager.py",
     "sessions/commands.py": "sessions/test_session.py",
     "sessions/off.py": "sessions/test_manager.py",
+    "plugins/program.py": "plugins/test_git.py",
+    "plugins/report.py": "plugins/test_desk.py",
+    "plugins/shelf.py": "plugins/test_desk.py",
     "providers/spec.py": "providers/test_builtin.py",
 }
 """Modules that are tested from further away, and where."""

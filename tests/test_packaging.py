@@ -28,7 +28,7 @@ CLIENT_MAY_NEED = {"aiohttp", "orjson", "pydantic", "websockets"}
 
 @pytest.fixture(scope="module")
 def gateway_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    parts = ["pyproject.toml", "README.md", "LICENSE", "gateway"]
+    parts = ["pyproject.toml", "README.md", "LICENSE", "gateway", "examples"]
     return build(ROOT, parts, tmp_path_factory.mktemp("gateway"))
 
 
@@ -41,11 +41,10 @@ def client_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(project: Path, parts: list[str], into: Path) -> Path:
     """The wheel of a copy of these parts: nothing else in the checkout gets into it, or is needed."""
     source = into / "source"
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for part in parts:
         if (project / part).is_dir():
-            shutil.copytree(
-                project / part, source / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-            )
+            shutil.copytree(project / part, source / part, symlinks=True, ignore=ignored)
         else:
             source.mkdir(exist_ok=True)
             shutil.copy(project / part, source)
@@ -62,9 +61,12 @@ def packed(wheel: Path) -> set[str]:
 
 
 def kept(package: Path) -> set[str]:
-    """Paths of everything in a package's folder, as a wheel names them."""
-    files = (path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(package.parent).as_posix() for path in files}
+    """Paths of everything in a package's folder, as a wheel names them; links lead to what is in it, too."""
+    folders = (Path(root) for root, _, _ in os.walk(package, followlinks=True))
+    files = (path for folder in folders for path in folder.iterdir() if path.is_file())
+    return {
+        path.relative_to(package.parent).as_posix() for path in files if path.parent.name != "__pycache__"
+    }
 
 
 def metadata(wheel: Path, name: str) -> str:
@@ -119,10 +121,13 @@ def test_npm_package_is_exactly_its_files() -> None:
         "package.json",
         *(
             f"dist/{script}{kind}"
-            for script in ("tekton-llm-client", "tekton-llm-sessions", "rhetor-chat")
+            for script in ("tekton-llm-client", "tekton-llm-sessions", "tekton-llm-media", "rhetor-chat")
             for kind in (".js", ".min.js")
         ),
-        *(f"dist/cjs/{name}" for name in ("package.json", "index.js", "athena.js", "sessions.js")),
+        *(
+            f"dist/cjs/{name}"
+            for name in ("package.json", "index.js", "athena.js", "sessions.js", "media.js")
+        ),
         *(f"dist/{kind}/{module}.d.ts" for kind in ("cjs", "types") for module in modules),
         *(f"src/{module}.js" for module in modules),
     }

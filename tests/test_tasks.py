@@ -72,6 +72,29 @@ class TestTasks:
         assert task.cancelled()
         assert len(tasks) == 0
 
+    async def test_who_settles_waits_also_for_what_begins_meanwhile(self) -> None:
+        said: list[str] = []
+        tasks = Tasks()
+
+        async def last() -> None:
+            await asyncio.sleep(0)
+            said.append("last")
+
+        async def first() -> None:
+            await asyncio.sleep(0)
+            tasks.spawn(last(), "last")
+
+        tasks.spawn(first(), "first")
+        await tasks.settle(10)
+        assert (said, len(tasks)) == (["last"], 0)
+
+    async def test_who_settles_does_not_wait_for_ever(self) -> None:
+        tasks = Tasks()
+        tasks.spawn(forever(), "forever")
+        await tasks.settle(0.01)
+        assert len(tasks) == 1
+        await tasks.close()
+
     async def test_a_failure_is_logged_and_stops_nobody_else(self, caplog: pytest.LogCaptureFixture) -> None:
         tasks = Tasks()
         other = tasks.spawn(forever(), "other")

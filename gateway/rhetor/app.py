@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,26 +11,25 @@ from pathlib import Path
 from aiohttp import web
 
 from rhetor import tasks
-from rhetor.assembly import MakeTransport, Member, assemble, load, make_catalog, secrets_of
+from rhetor.assembly import Member, assemble, load, make_catalog, secrets_of
 from rhetor.checks import check_again_and_again
 from rhetor.config import (
     Config,
     ConfigError,
     Problem,
     earlier_names,
-    is_loopback,
-    resolve_secret,
     without_effect,
 )
 from rhetor.conversing import Conversing
 from rhetor.core.clock import Clock, SystemClock
 from rhetor.core.errors import Code, RhetorError
 from rhetor.core.record import TripRecord
+from rhetor.entrance import accounts, cannot_listen, gatekeeping, tokens
+from rhetor.guestbook import Book
+from rhetor.guests import Guests
 from rhetor.http.admission import CLOSING
-from rhetor.http.chat.accounts import Accounts
-from rhetor.http.chat.tokens import problem_of
-from rhetor.http.house import Gatekeeping, House
-from rhetor.http.passes import Passes, digest
+from rhetor.http.house import House
+from rhetor.http.passes import Passes
 from rhetor.http.server import Connection, application
 from rhetor.http.tickets import Tickets
 from rhetor.pipeline.detached import Recordings
@@ -44,18 +41,18 @@ from rhetor.providers.models import Catalogue, load_catalogue, load_limits
 from rhetor.providers.offline import OFFLINE_ROW
 from rhetor.providers.registry import Registry, Snapshot
 from rhetor.routing.health import Health
+from rhetor.serving import Serving, is_asleep, is_served_by
 from rhetor.store.memory import MemoryDocuments, MemoryLedger, MemoryTranscripts
 from rhetor.telemetry import logs
 from rhetor.telemetry.metrics import Metrics
-from rhetor.transport.pool import HttpPool
 from rhetor.wire.base import ModelEntry
 
 log = logging.getLogger(__name__)
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 PROBE_S = 15.0  # how soon a local server that was started later is noticed
 DRAIN_LOOK_S = 0.05
 GOODBYE_S = 2.0  # for WebSockets to answer ours
+FAREWELL_S = 2.0  # for providers to hear that nobody waits any more for what they work on
 CUT_S = 0.25  # after the grace, to tell callers; aiohttp waits twice as long again for what is left
 FIXED = ("host", "port", "max_body_mb")
 """Settings of the server that it has from its start; a reload cannot change them."""
@@ -83,9 +80,20 @@ class App:
         """What providers said of their models, or why they could not be asked."""
         self.discovered = asyncio.Event()
         """Set once everybody was asked for the first time."""
-        self.members = assemble(config, environ, self._rows, _transports(config))
         self.redactor = logs.Redactor()
-        self.redactor.learn([*secrets_of(self.members), *_tokens(config, environ).values()])
+        self._serving = Serving(
+            config, path, environ, self._clock, self.redactor, lambda: self.house.metrics, self._on_service
+        )
+        self.guests = Guests(
+            config, environ, self._rows, self._clock, self.redactor, self._serving, self._renew
+        )
+        book = self.guests.book
+        make_transport = self.guests.transports(config, book)
+        self.members = assemble(config, environ, self._rows, make_transport, book.guests)
+        self._serving.apply(config, self.members)
+        self.guests.apply(config, book, self.members)
+        self._installing = asyncio.Lock()
+        self.redactor.learn([*secrets_of(self.members), *tokens(config, environ).values()])
         self._background = tasks.Tasks()
         self._discovery: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
@@ -115,11 +123,14 @@ class App:
             documents=MemoryDocuments(),
             transcripts=MemoryTranscripts(self._clock),
             sessions=self._conversing.sessions,
+            assets=self._conversing.assets,
+            services=self._serving.services,
+            plugins=self.guests,
             passes=passes,
-            accounts=_accounts(self.config, self._environ, self._conversing, self._clock),
+            accounts=accounts(self.config, self._environ, self._conversing, self._clock),
             metrics=metrics,
             clock=self._clock,
-            gatekeeping=_gatekeeping(self.config, self._environ),
+            gatekeeping=gatekeeping(self.config, self._environ),
             tickets=Tickets(self._clock),
             port=server.port,
             max_body_bytes=server.max_body_mb << 20,
@@ -144,6 +155,7 @@ class App:
         Raises:
             ConfigError: the address cannot be listened on.
         """
+        await self.guests.sweep()
         self._background.spawn(tasks.supervise("ledger", self._ledger.write), "ledger")
         self._runner = web.AppRunner(
             application(self.house),
@@ -159,9 +171,11 @@ class App:
             )
         except OSError as error:
             await self.stop()
-            raise ConfigError([_cannot_listen(server.host, server.port, error)]) from None
+            raise ConfigError([cannot_listen(server.host, server.port, error)]) from None
         self.house.port = self._listener.sockets[0].getsockname()[1]
         self._conversing.start()
+        self._serving.begin()
+        self.guests.begin()
         self._look_for_models()
         self._background.spawn(tasks.supervise("checks", self._check), "checks")
         self._tell("listening")
@@ -174,7 +188,7 @@ class App:
 
     def some_token(self) -> str | None:
         """A token that this gateway accepts, for its own greeting; None when it asks for none."""
-        return next(iter(_tokens(self.config, self._environ).values()), None)
+        return next(iter(tokens(self.config, self._environ).values()), None)
 
     async def stop(self) -> None:
         """Stop accepting, let trips finish within the grace, give everything back."""
@@ -192,7 +206,10 @@ class App:
             await self._cut()
             await self._dismiss()
             await self._runner.cleanup()
+        await self.house.pipeline.drains.settle(FAREWELL_S)
         await self.house.pipeline.drains.close()
+        await self.guests.stop()
+        await self._serving.stop()
         await self._background.close()
         await self._ledger.flush()
         for members in (*self._retired, self.members):
@@ -208,16 +225,33 @@ class App:
         """
         config = load(self.path, self._environ)
         self._refuse_fixed(config)
-        members = assemble(config, self._environ, self._rows, _transports(config))
-        secrets = [*secrets_of(members), *_tokens(config, self._environ).values()]
-        gatekeeping = _gatekeeping(config, self._environ)
+        await self._install(config)
+
+    async def _renew(self) -> None:
+        """Put into force what plugins there are now.
+
+        Raises:
+            ConfigError: the configuration does not fit them; everything stays as it is.
+        """
+        await self._install(self.config)
+
+    async def _install(self, config: Config) -> None:
+        async with self._installing:
+            book = await asyncio.to_thread(self.guests.read, config)
+            self._put_in_force(config, book)
+
+    def _put_in_force(self, config: Config, book: Book) -> None:
+        make_transport = self.guests.transports(config, book)
+        members = assemble(config, self._environ, self._rows, make_transport, book.guests)
+        secrets = [*secrets_of(members), *tokens(config, self._environ).values()]
+        keeping = gatekeeping(config, self._environ)
         lists = {id: said for id, said in self.lists.items() if _same(self.members.get(id), members.get(id))}
         snapshot = self._snapshot(config, members, lists)
         # Nothing can fail from here on, and nobody sees half of it: there is no await.
         retired, self.members, self.config, self.lists = self.members, members, config, lists
         self.redactor.learn(secrets)
         self.house.pipeline.health.on_reload()
-        self.house.gatekeeping = gatekeeping
+        self.house.gatekeeping = keeping
         self.house.max_frame_bytes = config.server.max_frame_kb << 10
         self.house.max_requests = config.server.max_requests
         self.house.keepalive_s = config.server.keepalive_s
@@ -225,6 +259,9 @@ class App:
         self.house.idle_timeout_s = config.server.idle_timeout_s
         self.house.soft_errors = frozenset(config.server.soft_errors)
         self.house.recordings.limit(config.server.detached_each_mb, config.server.detached_mb)
+        self._conversing.limit(config)
+        self._serving.apply(config, members)
+        self.guests.apply(config, book, members)
         self._swap(snapshot)
         earlier, self._earlier = self._earlier, []
         discovery = self._look_for_models()
@@ -363,13 +400,15 @@ class App:
 
     def _is_looked_for(self, member: Member) -> bool:
         """Whether it may come up at any moment: the unasked Ollama, and one's own servers that are silent."""
-        ours = member.row.local or member.row.status == "configured"
+        ours = member.row.local or (member.row.status == "configured" and member.plugin is None)
         unheard = isinstance(self.lists.get(member.row.id), str)
         return member.probed or (ours and unheard and self.config.discovery.enabled)
 
     async def _list(self, member: Member) -> None:
         """Ask one provider for its models; what it says counts unless a reload has replaced it meanwhile."""
         id = member.row.id
+        if is_asleep(member.provider.transport):
+            return
         before = self.lists.get(id)
         said: Sequence[ModelEntry] | str | None
         try:
@@ -384,6 +423,17 @@ class App:
         if isinstance(said, str) and isinstance(before, list | tuple) and not member.probed:
             return
         self.lists[id] = said
+
+    def _on_service(self, name: str) -> None:
+        """A service has become ready: now it can be asked for its models."""
+
+        async def ask() -> None:
+            for member in [it for it in self.members.values() if is_served_by(it.provider.transport, name)]:
+                if member.off is None and self.config.discovery.enabled:
+                    await self._list(member)
+            self._swap_catalog()
+
+        self._background.spawn(ask(), f"models of {name}")
 
     def _snapshot(
         self,
@@ -402,73 +452,8 @@ class App:
         self._earlier = [s for s in (*self._earlier, old) if self.house.pipeline.under_way(s)]
 
 
-def _transports(config: Config) -> MakeTransport:
-    return lambda row, setting: HttpPool(
-        setting.max_connections, config.timeouts.connect_s, setting.max_waiting
-    )
-
-
 def _same(before: Member | None, after: Member | None) -> bool:
     """Whether what a provider said of its models still holds."""
     if before is None or after is None:
         return False
     return (before.row, before.secrets) == (after.row, after.secrets)
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> Problem:
-    """What to do when the address cannot be had."""
-    number = error.errno or 0
-    setting, remedy = {
-        errno.EADDRINUSE: (
-            "port",
-            "another program listens there; stop it, or set server.port or RHETOR_PORT",
-        ),
-        errno.EACCES: ("port", "ports below 1024 are not for everybody; set server.port or RHETOR_PORT"),
-    }.get(number, ("host", "it must be an address of this machine"))
-    reason = os.strerror(number) if number > 0 else error.strerror
-    return Problem(f"server.{setting}", f"cannot listen on {host}:{port}: {reason}: {remedy}")
-
-
-def _gatekeeping(config: Config, environ: Mapping[str, str]) -> Gatekeeping:
-    server = config.server
-    names = LOOPBACK_NAMES | {server.host.lower()} | {name.lower() for name in server.allowed_hosts}
-    return Gatekeeping(
-        tokens={digest(token): name for name, token in _tokens(config, environ).items()},
-        # Beyond loopback every request needs a token, which a rebound page does not have.
-        hosts=frozenset(names) if is_loopback(server.host) or server.allowed_hosts else None,
-        origins=frozenset(server.allowed_origins),
-    )
-
-
-def _accounts(
-    config: Config, environ: Mapping[str, str], conversing: Conversing, clock: Clock
-) -> Accounts | None:
-    """
-    Raises:
-        ConfigError: the secret is not there, or will not do.
-    """
-    setting = config.sessions
-    if setting.jwt_secret is None:
-        return None
-    try:
-        secret = resolve_secret(setting.jwt_secret, environ).encode()
-    except LookupError as error:
-        raise ConfigError([Problem("sessions.jwt_secret", str(error))]) from None
-    if (problem := problem_of(secret)) is not None:
-        raise ConfigError([Problem("sessions.jwt_secret", problem)])
-    return Accounts(secret, conversing.documents, clock, registration=setting.registration)
-
-
-def _tokens(config: Config, environ: Mapping[str, str]) -> dict[str, str]:
-    """Every token by its name.
-
-    Raises:
-        ConfigError: a file that was there a moment ago is gone.
-    """
-    tokens = {}
-    for name, reference in config.server.tokens.items():
-        try:
-            tokens[name] = resolve_secret(reference, environ)
-        except LookupError as error:
-            raise ConfigError([Problem(f"server.tokens.{name}", str(error))]) from None
-    return tokens

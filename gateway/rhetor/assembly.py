@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from rhetor import config as configuration
 from rhetor.config import Config, ConfigError, Problem, ProviderConfig, RouteConfig, resolve_secret
 from rhetor.core.call import Deadlines
-from rhetor.core.capability import Capability
-from rhetor.providers.builtin import base_url_of, load_builtin
+from rhetor.core.capability import Capability, Feature
+from rhetor.core.value import value
+from rhetor.providers.builtin import load_builtin
 from rhetor.providers.models import Catalogue, ModelFacts, merge
 from rhetor.providers.offline import OFFLINE_ROW, OFFLINE_WIRE, OfflineTransport
 from rhetor.providers.provider import Provider
+from rhetor.providers.signers import out_of_reach, signed
 from rhetor.providers.spec import ProviderRow
+from rhetor.providers.strengths import strengths_of
 from rhetor.routing.catalog import DEFAULT_NAMES, Catalog, Offer, ProviderFacts, Route, Target, build_catalog
+from rhetor.rows import row_of
 from rhetor.transport.base import Transport
 from rhetor.wire.base import ModelEntry
 from rhetor.wire.languages import WIRES
@@ -42,6 +47,38 @@ class Member:
     tags: frozenset[str] = frozenset()
     slots: int | None = None
     """Connections that it may have at the same time."""
+    plugin: str | None = None
+    """Which one has brought it."""
+    described: tuple[ModelEntry, ...] = ()
+    """What that says of its models."""
+
+
+@value(kw_only=True)
+class Guest:
+    """A provider that a plugin brings, or would."""
+
+    row: ProviderRow
+    plugin: str
+    off: str | None = None
+    """Why it cannot be asked; None: nothing is known against it."""
+    models: tuple[ModelEntry, ...] = ()
+    withheld: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Variables of others that it would like to have, and whose they are."""
+
+    def variables(self, environ: Mapping[str, str]) -> Mapping[str, str]:
+        """Where its key may be."""
+        names = self.row.key_env
+        return {name: environ[name] for name in names if name in environ and name not in self.withheld}
+
+    def refused(self, off: str) -> str:
+        """Why it has no key, when that is because nobody gives it to it."""
+        wanted = next((name for name in self.row.key_env if name in self.withheld), None)
+        if wanted is None:
+            return off
+        return (
+            f"{wanted} is {self.withheld[wanted]}; to let {self.row.id!r} have it, "
+            f"`rhetor providers update {self.plugin} --grant {wanted}`"
+        )
 
 
 PROBED = "ollama"
@@ -79,6 +116,7 @@ def assemble(
     environ: Mapping[str, str],
     known: Mapping[str, ProviderRow],
     make_transport: MakeTransport,
+    guests: Mapping[str, Guest] = MappingProxyType({}),
 ) -> dict[str, Member]:
     """Every provider that is known, by id; the offline one last.
 
@@ -87,7 +125,8 @@ def assemble(
     """
     problems: list[Problem] = []
     members: dict[str, Member] = {}
-    for id in [*config.providers, *(id for id in known if id not in config.providers)]:
+    rows = {**known, **{id: guest.row for id, guest in guests.items()}}
+    for id in [*config.providers, *(id for id in rows if id not in config.providers)]:
         setting = config.providers.get(id)
         if id == OFFLINE_ROW.id:
             if setting not in (None, ProviderConfig()):
@@ -95,9 +134,10 @@ def assemble(
                     Problem(f"providers.{id}", "takes no settings: it is always there; remove them")
                 )
         elif setting is None or setting.enabled:
-            row = _row(id, setting or ProviderConfig(), known, environ, problems)
+            row = row_of(id, setting or ProviderConfig(), rows, environ, config.services, problems)
             if row is not None:
-                members[id] = _member(row, setting, environ, config.discovery.local, make_transport)
+                local = config.discovery.local
+                members[id] = _member(row, setting, environ, local, make_transport, guests.get(id))
     offline = Provider(OFFLINE_ROW, OFFLINE_WIRE, OfflineTransport(), None)
     members[OFFLINE_ROW.id] = Member(OFFLINE_ROW, offline, (), None)
     problems += _route_problems(config, members)
@@ -121,8 +161,9 @@ def make_catalog(
     deadlines = _deadlines(config)
     accounts = _accounts(members)
     facts = [_facts(member, lists.get(id), accounts[id]) for id, member in members.items()]
-    offers = [offer for member in members.values() for offer in _offers(member, lists, catalogue)]
     routes = [_route(name, setting, deadlines) for name, setting in config.routes.items()]
+    routed = dict.fromkeys(target for route in routes for target in route.targets)
+    offers = [offer for member in members.values() for offer in _offers(member, lists, catalogue, routed)]
     standins = {Capability.COUNT_TOKENS: ESTIMATOR}
     return build_catalog(facts, offers, routes, _aliases(config), standins, deadlines, _rules(config))
 
@@ -162,107 +203,54 @@ def _accounts(members: Mapping[str, Member]) -> dict[str, tuple[str, ...]]:
     return accounts
 
 
-def _row(
-    id: str,
-    setting: ProviderConfig,
-    known: Mapping[str, ProviderRow],
-    environ: Mapping[str, str],
-    problems: list[Problem],
-) -> ProviderRow | None:
-    """The built-in row with the file's changes, or the file's own; None and a problem when there is none."""
-    upstreams = sorted(name for name, wire in WIRES.items() if wire.upstream)
-    named = {"wire": [setting.wire] if setting.wire is not None else [], "also": setting.also or ()}
-    unknown = [(key, name) for key, names in named.items() for name in names if name not in upstreams]
-    if unknown:
-        message = f"no such language; there are {', '.join(upstreams)}"
-        problems += [Problem(f"providers.{id}.{key}", message, repr(name)) for key, name in unknown]
-        return None
-    if (builtin := known.get(id)) is not None:
-        try:
-            there = setting.base_url or base_url_of(builtin, environ)
-        except ValueError as error:
-            problems.append(Problem(f"providers.{id}.base_url", str(error)))
-            return None
-        return _changed(builtin.model_copy(update={"base_url": there}), setting)
-    if setting.wire is not None and setting.base_url is not None:
-        keyed = setting.key is not None or setting.auth is not None
-        vendor = next(row for row in known.values() if setting.wire in (row.wire, *row.also))
-        return _changed(_own(id, vendor, setting.base_url, keyed), setting)
-    missing = [name for name in ("wire", "base_url") if getattr(setting, name) is None]
-    needed = "is required, since no built-in provider is called so"
-    problems += [Problem(f"providers.{id}.{name}", needed) for name in missing]
-    return None
-
-
-def _own(id: str, vendor: ProviderRow, base_url: str, keyed: bool) -> ProviderRow:
-    """A provider that is not built in: addressed like the vendor whose language it speaks.
-
-    Without a key it is taken to need none.
-    """
-    return ProviderRow(
-        id=id,
-        name=id,
-        wire=vendor.wire,
-        base_url=base_url,
-        auth=vendor.auth.model_copy(update={"required": keyed}),
-        headers=vendor.headers,
-        capabilities=vendor.capabilities - {Capability.COUNT_TOKENS},  # few but the vendor count tokens
-        status="configured",
-    )
-
-
-REPLACED = (
-    "wire",
-    "also",
-    "base_url",
-    "name",
-    "default_model",
-    "embedding_model",
-    "capabilities",
-    "features",
-    "on_leave",
-)
-
-
-def _changed(row: ProviderRow, setting: ProviderConfig) -> ProviderRow:
-    """The row with what the file says: most replaces what stood there, the rest is added to it."""
-    changes: dict[str, object] = {
-        name: value for name in REPLACED if (value := getattr(setting, name)) is not None
-    }
-    if setting.default_model is None and setting.models:
-        changes["default_model"] = setting.models[0]
-    changes["headers"] = {**row.headers, **setting.headers}
-    for name in ("auth", "quirks"):
-        if (changed := getattr(setting, name)) is not None:
-            said = {field: getattr(changed, field) for field in changed.model_fields_set}
-            changes[name] = getattr(row, name).model_copy(update=said)
-    return row.model_copy(update=changes)
-
-
 def _member(
     row: ProviderRow,
     setting: ProviderConfig | None,
     environ: Mapping[str, str],
     look_for_local: bool,
     make_transport: MakeTransport,
+    guest: Guest | None,
 ) -> Member:
-    secrets, off = _secrets(row, setting, environ)
+    secrets, off = _secrets(row, setting, environ, environ if guest is None else guest.variables(environ))
     probed = setting is None and row.id == PROBED and look_for_local
-    if off is None and setting is None and not secrets and not probed:
+    if off is None and setting is None and not secrets and not probed and guest is None:
         off = f"{row.id!r} is not switched on: add `{row.id}: {{}}` to providers"
+    if guest is not None:
+        off = guest.off or (off and guest.refused(off))
     setting = setting or ProviderConfig()
+    off = off or out_of_reach(row, environ, keyed=bool(secrets))
     also = [WIRES[name] for name in row.also]
-    provider = Provider(row, WIRES[row.wire], make_transport(row, setting), *(secrets or (None,)), also=also)
-    return Member(row, provider, secrets, off, setting.models, probed, setting.tags, setting.max_connections)
+    transport = signed(make_transport(row, setting), row, environ, keyed=bool(secrets))
+    provider = Provider(row, WIRES[row.wire], transport, *(secrets or (None,)), also=also)
+    described = guest.models if guest is not None else ()
+    return Member(
+        row,
+        provider,
+        secrets,
+        off,
+        setting.models or tuple(model.id for model in described) or None,
+        probed,
+        setting.tags,
+        setting.max_connections,
+        guest.plugin if guest is not None else None,
+        described,
+    )
 
 
 def _secrets(
-    row: ProviderRow, setting: ProviderConfig | None, environ: Mapping[str, str]
+    row: ProviderRow,
+    setting: ProviderConfig | None,
+    environ: Mapping[str, str],
+    vendors: Mapping[str, str],
 ) -> tuple[tuple[str, ...], str | None]:
-    """The keys, and why the provider cannot be asked without them."""
+    """The keys, and why the provider cannot be asked without them.
+
+    Args:
+        vendors: where the vendor's own variables are looked for.
+    """
     references = () if setting is None else ((setting.key,) if setting.key is not None else ()) + setting.keys
     if not references:
-        secret, off = _vendors_secret(row, setting, environ)
+        secret, off = _vendors_secret(row, setting, vendors)
         return (secret,) if secret is not None else (), off
     try:
         secrets = [resolve_secret(reference, environ) for reference in references]
@@ -347,10 +335,11 @@ def _facts(
         name=row.name,
         available=off is None,
         reason=off,
-        capabilities=frozenset(c for c in row.capabilities if member.provider.speaks(c)),
+        capabilities=frozenset(c for c in member.provider.capabilities if member.provider.speaks(c)),
         features=row.features,
         default_model=default_model,
         embedding_model=row.embedding_model,
+        default_models=row.default_models,
         closed=member.models is not None,
         last_resort=row.id == OFFLINE_ROW.id,
         accounts=accounts,
@@ -361,24 +350,36 @@ def _facts(
 
 
 def _offers(
-    member: Member, lists: Mapping[str, Sequence[ModelEntry] | str], catalogue: Catalogue
+    member: Member,
+    lists: Mapping[str, Sequence[ModelEntry] | str],
+    catalogue: Catalogue,
+    routed: Iterable[Target],
 ) -> list[Offer]:
-    """Models on offer: those the file lists, else the provider's own list, else those of the catalogue."""
+    """Models on offer: those the file lists, else the provider's own list, else those of the catalogue.
+
+    Args:
+        routed: targets of routes: what the catalogue knows of them counts even if nobody lists them.
+    """
     row = member.row
     if member.off is not None:
         return []
     listed = lists.get(row.id)
     entries = {} if listed is None or isinstance(listed, str) else {entry.id: entry for entry in listed}
     if member.models is not None:
-        chosen = [entries.get(id) or ModelEntry(id) for id in member.models]
+        known = {entry.id: entry for entry in member.described}
+        chosen = [known.get(id) or entries.get(id) or ModelEntry(id) for id in member.models]
     elif entries:
         chosen = list(entries.values())
     else:
         chosen = [ModelEntry(facts.id) for facts in catalogue.known(row)]
     named = {entry.id for entry in chosen}
     if member.models is None:
-        defaults = dict.fromkeys(m for m in (row.default_model, row.embedding_model) if m and m not in named)
+        usual = (row.default_model, row.embedding_model, *row.default_models.values())
+        defaults = dict.fromkeys(model for model in usual if model and model not in named)
         chosen += [ModelEntry(id) for id in defaults]
+        named |= defaults.keys()
+        others = [it.model for it in routed if it.provider == row.id and it.model not in named]
+        chosen += [ModelEntry(id) for id in others if catalogue.facts(row, id) is not None]
     return [_offer(row, entry, catalogue.facts(row, entry.id)) for entry in chosen]
 
 
@@ -394,6 +395,8 @@ def _offer(row: ProviderRow, entry: ModelEntry, known: ModelFacts | None) -> Off
         context_tokens=facts.context_tokens,
         max_output_tokens=facts.max_output_tokens,
         price=facts.price,
+        created_s=entry.created_s,
+        tags=entry.tags | strengths_of(facts.id),
     )
 
 
@@ -402,16 +405,23 @@ def _capabilities(row: ProviderRow, facts: ModelFacts, nobody_said: bool) -> fro
 
     There a name that says nothing does not speak against what the row offers.
     """
-    own = row.local or row.status == "configured"
+    own = row.local or row.status != "built-in"
     if own and nobody_said and facts.capabilities == {Capability.CHAT}:
         return row.capabilities
-    return facts.capabilities & row.capabilities | _counting(row, facts)
+    return facts.capabilities & row.capabilities | _counting(row, facts) | _seeing(row, facts)
 
 
 def _counting(row: ProviderRow, facts: ModelFacts) -> frozenset[Capability]:
     """Who chats and can count tokens at all, counts them for every chat model."""
     counts = Capability.COUNT_TOKENS in row.capabilities and Capability.CHAT in facts.capabilities
     return frozenset({Capability.COUNT_TOKENS}) if counts else frozenset()
+
+
+def _seeing(row: ProviderRow, facts: ModelFacts) -> frozenset[Capability]:
+    """Who chats and sees pictures, says what is in them."""
+    features = row.features if facts.features is None else facts.features
+    sees = Capability.CHAT in facts.capabilities & row.capabilities and Feature.IMAGES in features
+    return frozenset({Capability.IMAGE_TO_TEXT}) if sees else frozenset()
 
 
 def _route(name: str, setting: RouteConfig, deadlines: Deadlines) -> Route:

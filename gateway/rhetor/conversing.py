@@ -1,4 +1,4 @@
-"""Sessions as a configuration wants them: who converses in them, and where they are kept."""
+"""What is stored, as a configuration wants it: sessions, who converses in them, and assets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from rhetor.config import AgentConfig, Config
 from rhetor.core.clock import Clock
@@ -26,7 +27,9 @@ from rhetor.sessions.manager import Sessions
 from rhetor.sessions.program import Limits
 from rhetor.sessions.surroundings import Limits as SessionLimits
 from rhetor.sessions.surroundings import Passes
+from rhetor.store.assets import AssetBooks, Assets
 from rhetor.store.base import Documents, SessionStore
+from rhetor.store.blobs import FileBlobs, MemoryBlobs
 from rhetor.store.sql.folder import DATABASE, usual_folder
 from rhetor.tasks import Tasks, supervise
 
@@ -35,7 +38,16 @@ log = logging.getLogger(__name__)
 IN_MEMORY = ":memory:"
 DOOR = "sessions"  # how the books name the calls of chats
 SESSIONS = "sessions"
+ASSETS = "assets"
+MEMORY_MB = 256  # of assets, where they are kept in memory
 OWN_FOLDER = 0o700
+
+
+class AssetLimits(TypedDict):
+    keep_s: float
+    each_mb: int
+    all_mb: int
+    notes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +125,7 @@ class Conversing:
         self._background = Tasks()
         self._children: Children | None = None
         self._documents: Documents | None = None
+        self._asset_books: AssetBooks | None = None
         agents: dict[str, AgentConfig] = {name: getattr(setting, name) for name in AGENTS}
         backends: dict[str, Backend] = {"chat": _chat(config, clock, pipeline)}
         for name, agent in agents.items():
@@ -138,9 +151,19 @@ class Conversing:
             },
         )
 
+        blobs = FileBlobs(self._folder / ASSETS) if self._kept else MemoryBlobs()
+        self.assets = Assets(blobs, self._open_asset_books, clock, **self._asset_limits(config))
+
+    def limit(self, config: Config) -> None:
+        """From now on assets are kept as this configuration says."""
+        self.assets.limit(**self._asset_limits(config))
+
     def start(self) -> None:
-        """Find earlier sessions, where there are any, and let old ones expire."""
+        """Find earlier sessions and assets, where there are any, and let old ones expire."""
         stored = self._kept and (self._folder / DATABASE).exists()
+        if stored and (self._folder / ASSETS).exists():
+            self.assets.wake()
+        self._background.spawn(supervise("assets", self.assets.tidy), "assets")
 
         async def part() -> None:
             await self.sessions.start(stored)
@@ -161,6 +184,7 @@ class Conversing:
         """Suspend what is live, and end what still runs."""
         await self._background.close()
         await self.sessions.close()
+        self.assets.close()
         if self._children is not None:
             await self._children.close()
         if not self._kept:
@@ -172,11 +196,21 @@ class Conversing:
             self._children = Children(folder_id(self._folder))
         return Surroundings(self._children, warm_s, environ, lambda model: _limits(pipeline, model))
 
+    def _asset_limits(self, config: Config) -> AssetLimits:
+        setting, most = config.assets, None if self._kept else MEMORY_MB
+        each_mb, all_mb = (min(mb, most or mb) for mb in (setting.each_mb, setting.all_mb))
+        return AssetLimits(keep_s=setting.keep_s, each_mb=each_mb, all_mb=all_mb, notes=setting.lineage)
+
+    async def _open_asset_books(self) -> AssetBooks:
+        await self.sessions.open()
+        assert self._asset_books is not None
+        return self._asset_books
+
     async def _open_store(self) -> SessionStore:
         from rhetor.store.sql.opening import open_store  # loads SQLAlchemy: once a session is asked for
 
         store = await asyncio.to_thread(open_store, self._folder if self._kept else None)
-        self._documents = store.documents
+        self._documents, self._asset_books = store.documents, store.assets
         try:
             if self._children is not None:
                 await reap(self._children.id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from rhetor.core.errors import RhetorError
@@ -45,6 +46,13 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task failed", extra={"task": task.get_name()}, exc_info=error)
+
+    async def settle(self, within_s: float) -> None:
+        """Wait until nothing runs, for so long at most; what begins meanwhile is waited for as well."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._running:
+                    await asyncio.wait(self._running)
 
     async def close(self) -> None:
         """Cancel what still runs and wait for its end."""

@@ -4,8 +4,3 @@ export function defaultUrl() {
   if (typeof window !== "undefined") return "/api/llm";
   return globalThis.process?.env.RHETOR_URL || "http://localhost:8003";
 }
-
-/** @param {string} url */
-export function socketUrl(url) {
-  return new URL(url, globalThis.location?.href).href.replace(/^http/, "ws");
-}

@@ -9,10 +9,9 @@ import { refusal } from "./refusal.js";
  * @typedef {object} Call
  * @property {string} [method] GET, or POST where there is a body, unless said
  * @property {unknown} [body] sent as JSON
+ * @property {Blob} [data] sent as it is, instead of a body
  * @property {Record<string, string>} [headers]
  */
-
-const TICKET_PATH = "/api/v1/ws-ticket";
 
 export class Calls {
   /**
@@ -50,9 +49,9 @@ export class Calls {
    * @param {Call} [call]
    * @throws {TektonLLMError} refused, or not reached
    */
-  async send(path, signal, { body, method = body === undefined ? "GET" : "POST", headers } = {}) {
+  async send(path, signal, { body, data, method = body === undefined && !data ? "GET" : "POST", headers } = {}) {
     const json = body !== undefined && { "content-type": "application/json" };
-    const init = { method, signal, headers: { ...this.headers(), ...json, ...headers }, body: json ? JSON.stringify(body) : undefined };
+    const init = { method, signal, headers: { ...this.headers(), ...json, ...headers }, body: json ? JSON.stringify(body) : data };
     const response = await fetch(this.url + path, init).catch((error) => {
       throw new Lost(undefined, error);
     });
@@ -64,20 +63,6 @@ export class Calls {
   headers() {
     const token = this.token();
     return token ? { authorization: `Bearer ${token}` } : {};
-  }
-
-  /**
-   * What a WebSocket says who it is with: a page cannot send headers there, and a URL is no place for a secret.
-   *
-   * @param {Patience} patience
-   * @returns {Promise<string[] | undefined>}
-   * @throws {TektonLLMError} there are no tickets here
-   */
-  async protocols(patience) {
-    if (!this.token()) return undefined;
-    const ticket = JSON.parse(await this.ask(TICKET_PATH, patience, { body: {} }));
-    if (!Array.isArray(ticket.protocols)) throw new Lost("this gateway has no tickets for WebSockets");
-    return ticket.protocols;
   }
 }
 

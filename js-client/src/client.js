@@ -1,12 +1,13 @@
 /** The client: one object for each component. */
 
-import { defaultUrl, socketUrl } from "./address.js";
+import { defaultUrl } from "./address.js";
 import { TektonLLMError } from "./errors.js";
 import { Ways, generation } from "./generation.js";
 import { Http } from "./http.js";
 import { Patience } from "./patience.js";
 import { CHAT_PATH, ChunkReader, PROVIDERS_PATH, chatBody, readProviders, readReply } from "./protocol.js";
 import { Socket } from "./socket.js";
+import { socketUrl, ticketOf } from "./ticket.js";
 
 /** @import {AvailableProviders, Chunk, CompletionResponse, Message, RequestOptions} from "./protocol.js" */
 
@@ -70,7 +71,7 @@ export class TektonLLMClient {
     /** @param {string[] | undefined} protocols */
     const make = (protocols) => new WebSocket(rhetorWsUrl ?? socketUrl(`${this.rhetorUrl}/ws`), protocols);
     const wanted = WebSocket && transport !== "sse";
-    this.#socket = wanted ? new Socket(make, () => this.#http.protocols(this.#patience({})), componentId) : null;
+    this.#socket = wanted ? new Socket(make, () => ticketOf(this.#http, this.#patience({})), componentId) : null;
     const note = debug ? (/** @type {unknown[]} */ ...said) => console.debug("rhetor:", ...said) : () => {};
     this.#ways = new Ways(this.#http, this.#socket, transport === "websocket", note);
   }

@@ -3,6 +3,7 @@
 import { Lost, TektonLLMError } from "./errors.js";
 import { parsed } from "./refusal.js";
 import { EventStream } from "./sse.js";
+import { ticketOf } from "./ticket.js";
 
 /** @import {Calls} from "./calls.js" */
 /** @import {Patience} from "./patience.js" */
@@ -45,7 +46,7 @@ export class SessionWays {
     let failed;
     if (make && !doubtful) {
       try {
-        return await openSocket(make, path, await this.calls.protocols(patience), patience);
+        return await openSocket(make, path, await ticketOf(this.calls, patience), patience);
       } catch (error) {
         if (!(error instanceof TektonLLMError)) throw error;
         failed = error;

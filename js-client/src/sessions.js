@@ -6,13 +6,14 @@
  *     for await (const { type, content } of sessions.converse(session.id, "Hello")) …
  */
 
-import { defaultUrl, socketUrl } from "./address.js";
+import { defaultUrl } from "./address.js";
 import { Calls } from "./calls.js";
 import { Lost, TektonLLMError } from "./errors.js";
 import { Following } from "./following.js";
 import { Patience, pauseMs } from "./patience.js";
 import { SessionWays } from "./session-lines.js";
 import { SESSIONS_PATH, answerOf, camel, endsTurn, readEvent, readSession, sessionBody, snake } from "./session-shape.js";
+import { socketUrl } from "./ticket.js";
 
 /** @typedef {import("./session-shape.js").Accepted} Accepted */
 /** @typedef {import("./session-shape.js").Approval} Approval */

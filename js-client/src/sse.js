@@ -4,12 +4,13 @@ import { Lost } from "./errors.js";
 
 /** @import {Patience} from "./patience.js" */
 
-/** @typedef {{id: string, data: string}} ServerEvent */
+/** @typedef {{id: string, name: string, data: string}} ServerEvent */
 
-/** The gateway writes one line of data for each event; comments and other fields say nothing to us. */
+/** The gateway writes one line of data for each event, as its last; comments and other fields say nothing to us. */
 export class EventReader {
   #rest = "";
   #id = "";
+  #name = "";
 
   /**
    * @param {string} text
@@ -22,7 +23,11 @@ export class EventReader {
     const events = [];
     for (const line of lines) {
       if (line.startsWith("id:")) this.#id = line.slice(3).trim();
-      else if (line.startsWith("data:")) events.push({ id: this.#id, data: line.slice(5).trim() });
+      else if (line.startsWith("event:")) this.#name = line.slice(6).trim();
+      else if (line.startsWith("data:")) {
+        events.push({ id: this.#id, name: this.#name, data: line.slice(5).trim() });
+        this.#name = "";
+      }
     }
     return events;
   }

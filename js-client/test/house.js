@@ -15,7 +15,7 @@ const PYTHON = process.env.RHETOR_PYTHON ?? fileURLToPath(new URL("../../.venv/b
 export const skip = !existsSync(PYTHON) && `there is no ${PYTHON}; make test installs it`;
 
 /** Waits for a server to listen, and closes it with the test. */
-async function listening(test, server) {
+export async function listening(test, server) {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   test.after(() => server.close());
@@ -80,8 +80,11 @@ function playOf(words, holds = []) {
   return play;
 }
 
-/** `rhetor serve` with this provider as `lab`; `stop()` kills it, `start()` starts it again at the same place. */
-export async function startRhetor(test, provider, { token } = {}) {
+/**
+ * `rhetor serve` with this provider as `lab`, and with further sections as they are given; `stop()` kills it, `start()`
+ * starts it again at the same place.
+ */
+export async function startRhetor(test, provider, { token, ...sections } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "rhetor-"));
   const gateway = {};
   test.after(async () => {
@@ -95,9 +98,11 @@ export async function startRhetor(test, provider, { token } = {}) {
     logs: { level: "warning" },
     store: { folder: join(folder, "state") },
     providers: { lab: { wire: "openai", base_url: provider.url, key: "env:LAB_SECRET" } },
+    ...sections,
   };
   const path = join(folder, "rhetor.yaml");
   writeFileSync(path, JSON.stringify(config));
+  gateway.folder = folder;
   gateway.url = `http://127.0.0.1:${port}`;
   gateway.start = async () => {
     const env = { PATH: "/usr/bin:/bin", LAB_SECRET: "s3cret", PAGE_SECRET: token ?? "" };

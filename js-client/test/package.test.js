@@ -41,6 +41,8 @@ test("it is an ES module", () => {
     import { TektonLLMClient as Athena } from "tekton-llm-client/compat";
     import "tekton-llm-client/chat";
     import { SessionsClient } from "tekton-llm-client/sessions";
+    import { MigrationValidator, getProviderRegistry } from "tekton-llm-client/media";
+    if (getProviderRegistry() !== getProviderRegistry() || !new MigrationValidator()) throw new Error("media");
     console.log(new TektonLLMClient({ rhetorUrl: "http://x" }).componentId, new Athena("pages").componentId, TektonLLMError.name);
     console.log(new SessionsClient({ rhetorUrl: "http://x/" }).rhetorUrl);`;
   assert.equal(node("a.mjs", code), "browser-client pages TektonLLMError\nhttp://x");
@@ -51,6 +53,8 @@ test("it is a CommonJS module, by name and as it was", () => {
     const { ${NAMES} } = Client;
     const Athena = require("tekton-llm-client/compat").TektonLLMClient;
     const { SessionsClient } = require("tekton-llm-client/sessions");
+    const { MigrationValidator, getProviderRegistry } = require("tekton-llm-client/media");
+    if (getProviderRegistry() !== getProviderRegistry() || !new MigrationValidator()) throw new Error("media");
     console.log(Client === TektonLLMClient, new Client().componentId, new Athena("pages").componentId, TektonLLMError.name);
     console.log(new SessionsClient({ rhetorUrl: "http://x/" }).rhetorUrl);`;
   assert.equal(node("b.cjs", code), "true browser-client pages TektonLLMError\nhttp://x");
@@ -86,5 +90,72 @@ for (const name of ["c.mts", "d.cts"]) {
       }`;
     writeFileSync(join(project, name), code);
     run(TSC, ["--noEmit", "--strict", "--module", "node16", "--target", "es2022", "--lib", "es2023,dom,esnext.disposable", name]);
+  });
+}
+
+for (const name of ["e.mts", "f.cts"]) {
+  test(`MediaConduit's samples compile as they are written, but for where they import from: ${name}`, () => {
+    const code = `import {
+        MediaCapability, MigrationValidator, ProviderHealthMonitor, ProviderLoadBalancer, ProviderNotFoundError, ProviderCreationError, ProviderType,
+        SmartProviderSelector, Text, getProviderRegistry,
+        type HealthReport, type MediaProvider, type ProviderModel, type TransformOptions, type ValidationReport,
+      } from "tekton-llm-client/media";
+      declare const process: { env: Record<string, string | undefined> };
+
+      async function testExistingProvider() {
+        const registry = getProviderRegistry();
+        const provider = await registry.getProvider('https://github.com/MediaConduit/together-provider');
+        console.log('loaded:', provider.name);
+        await provider.configure({ apiKey: process.env.TOGETHER_API_KEY });
+        const model = await provider.getModel('meta-llama/Llama-3.2-3B-Instruct-Turbo');
+        console.log('ready:', model.getId());
+        const result = await model.transform("Write a haiku about AI");
+        console.log('Generated:', result.content);
+        console.log('Metadata:', result.metadata?.generation_prompt);
+      }
+      testExistingProvider().catch(console.error);
+
+      export async function unawaited(text: Text): Promise<string> {
+        const provider = await getProviderRegistry().getProvider('https://github.com/MediaConduit/cowsay-provider');
+        return (await provider.getModel('cowsay-default').transform(text)).content;
+      }
+
+      export async function chained(): Promise<number | undefined> {
+        const provider: MediaProvider = await getProviderRegistry().getProvider('openrouter');
+        const capability: MediaCapability = MediaCapability.TEXT_TO_IMAGE;
+        const drawing: ProviderModel[] = provider.getModelsForCapability(capability);
+        const options: TransformOptions = { temperature: 0.2, topK: 3, maxOutputTokens: 100, size: "1024x1024" };
+        const model = await provider.createModel(drawing[0].id);
+        const image = await model.transform(Text.fromString("a fox", "en"), options);
+        const caption = await model.transform([image, "what is it?"], { onProgress: ({ fraction }) => console.log(fraction?.toFixed(1)), signal: AbortSignal.timeout(9) });
+        for await (const text of model.stream(caption)) console.log(text.length);
+        const { status, lastError } = await provider.getHealth();
+        if (status === "unhealthy" || provider.type === ProviderType.DOCKER) console.log(lastError?.length);
+        const free: ProviderModel[] = [...provider.getFreeModels(), ...provider.getClonedVoices(), ...provider.getProfessionalVoices()];
+        const fastest: ProviderModel | undefined = (await provider.getFastestModel()) ?? (await provider.getLatestModel());
+        // @ts-expect-error
+        provider.getModelsForCapability("text-to-smell");
+        // @ts-expect-error
+        await model.transform("x", { temperature: "hot" });
+        return free[0]?.pricing?.inputCost ?? fastest?.limits.maxInputSize ?? undefined;
+      }
+
+      export async function chosen(): Promise<MediaProvider | undefined> {
+        const registry = getProviderRegistry({ rhetorUrl: "http://localhost:8003" });
+        const reports: HealthReport[] = await new ProviderHealthMonitor(registry).checkAllProviders();
+        const all = await Promise.all((await registry.getAllProviders()).map(p => p.getHealth()));
+        const report: ValidationReport = await new MigrationValidator(registry).validateProvider("github:somebody/thing@v1");
+        const smart: MediaProvider = await new SmartProviderSelector(registry).getBestTextProvider({ speed: 'fast', cost: 'free', capability: 'reasoning' });
+        const shared = await new ProviderLoadBalancer(registry, "health").getProvider(MediaCapability.TEXT_TO_AUDIO);
+        const { totalProviders, cachedProviders } = await registry.getStats();
+        try {
+          return (await registry.findBestProvider(MediaCapability.TEXT_TO_3D, { maxCost: 0.5, preferLocal: true, excludeProviders: [smart.id, shared.id] }));
+        } catch (error) {
+          if (error instanceof ProviderNotFoundError || error instanceof ProviderCreationError) console.log(error.code, reports.length + all.length + totalProviders + cachedProviders, report.valid);
+          throw error;
+        }
+      }`;
+    writeFileSync(join(project, name), code);
+    run(TSC, ["--noEmit", "--strict", "--module", "node16", "--target", "es2022", "--lib", "es2023,dom,dom.iterable,esnext.disposable", name]);
   });
 }

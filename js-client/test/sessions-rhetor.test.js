@@ -179,8 +179,9 @@ test("where the upgrade is refused, server-sent events do, and it is not tried a
 test("sessions are listed, read, exported, ended and forgotten", real, async (t) => {
   const { begin, sessions } = await house(t);
   const { id } = await begin({ title: "One", metadata: { mine: 1 } });
-  await begin({ title: "Two" });
+  const two = await begin({ title: "Two" });
   await rest(sessions.converse(id, "hi"));
+  while ((await sessions.getSession(two.id)).state !== "idle") await new Promise(setImmediate);
 
   const listed = await sessions.listSessions({ state: ["idle"], limit: 1 });
   assert.deepEqual([listed.sessions.length, listed.total, listed.hasMore], [1, 2, true]);

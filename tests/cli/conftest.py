@@ -34,9 +34,10 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
     async def begin(*arguments: str, environ: Mapping[str, str] | None = None) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
+        given = {"XDG_STATE_HOME": str(tmp_path / "state"), **(environ or {})}
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "rhetor", *arguments,
-            cwd=tmp_path, env=clean_environment(environ), stdin=pipe, stdout=pipe, stderr=pipe,
+            cwd=tmp_path, env=clean_environment(given), stdin=pipe, stdout=pipe, stderr=pipe,
         )  # fmt: skip
         running.append(process)
         return process

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rhetor.wire.languages import WIRES
 from tests.cli.conftest import Rhetor
 
 SECRET = "sk-canary-0123456789"
+SPOKEN = ", ".join(sorted(name for name, wire in WIRES.items() if wire.upstream and name != "guest"))
 
 
 async def test_no_file_is_fine(rhetor: Rhetor) -> None:
@@ -47,8 +49,7 @@ async def test_every_problem_at_once_and_no_secret(rhetor: Rhetor, tmp_path: Pat
         "✗ server.port: must be a whole number (is 'eight')",
         "✗ server.hosst: no such setting here; did you mean host?",
         "✗ providers.openai.key: secrets are references: write env:NAME or file:PATH",
-        "✗ providers.lab.wire: no such language; "
-        "there are anthropic, ollama, openai, responses (is 'klingon')",
+        f"✗ providers.lab.wire: no such language; there are {SPOKEN} (is 'klingon')",
         "✗ routes.fast.targets[0]: no provider 'nobody'; add it to providers (is 'nobody/x')",
     ]
 

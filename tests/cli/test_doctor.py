@@ -29,6 +29,20 @@ async def test_on_a_fresh_machine_it_names_every_key(rhetor: Rhetor) -> None:
             for variable in row.key_env:
                 assert variable in finished.out
     assert "llamacpp, vllm, lmstudio" in finished.out
+    told = [" ".join(line.split()) for line in finished.out.splitlines()]
+    assert "· AWS_BEARER_TOKEN_BEDROCK bedrock (or providers.bedrock), with AWS_REGION" in told
+    assert "· providers.vertex vertex, with GOOGLE_CLOUD_PROJECT, with GOOGLE_CLOUD_LOCATION" in told
+
+
+async def test_clouds_say_what_is_missing_of_their_place(rhetor: Rhetor, tmp_path: Path) -> None:
+    write(tmp_path, providers={"azure": {"models": ["chat"]}, "bedrock": {"place": {"region": "eu-west-1"}}})
+    finished = await rhetor("doctor", environ={"AZURE_API_KEY": "k"})
+    assert (
+        "✗ azure    no resource for 'azure': set AZURE_OPENAI_RESOURCE or AZURE_RESOURCE_NAME or "
+        "providers.azure.place.resource"
+    ) in finished.out
+    bedrock = "✓ bedrock  https://bedrock-runtime.eu-west-1.amazonaws.com, signed with credentials of aws"
+    assert bedrock in finished.out
 
 
 async def test_the_whole_picture(rhetor: Rhetor, tmp_path: Path, upstream: Upstream) -> None:

@@ -23,12 +23,19 @@ from rhetor.core.events import (
     Folder,
     Grammar,
     GrammarError,
+    Medium,
+    MediumDelta,
+    MediumLink,
+    MediumStarted,
     OpaquePart,
+    Ranked,
     RefusalDelta,
+    Spoken,
     Started,
     TextDelta,
     ThinkingDelta,
     ThinkingSigned,
+    Timed,
     ToolUseDelta,
     ToolUseStarted,
     UsageReport,
@@ -51,6 +58,12 @@ ONE_OF_EACH: tuple[Event, ...] = (
     ToolUseDelta(0, "a"),
     OpaquePart(Opaque("openai", {"type": "x"})),
     Vector(0, [1.0]),
+    MediumStarted(0, "image/png"),
+    MediumDelta(0, b"a"),
+    MediumLink(1, "https://media.test/a.png"),
+    Timed("word", "a", 0.0, 0.5),
+    Spoken("en", 1.5),
+    Ranked(0, 0.9),
     UsageReport(Usage()),
 )
 
@@ -98,6 +111,53 @@ class TestGrammar:
         kinds = set(Event.__args__)
         content = {type(event) for event in ONE_OF_EACH} - {UsageReport}
         assert kinds == content | set(SILENT) | set(ENDINGS)
+
+
+class TestFoldMedia:
+    def test_media_that_are_interleaved_are_told_apart(self) -> None:
+        events = [
+            MediumStarted(0, "image/png", "a red fox"),
+            MediumStarted(1, "image/png"),
+            MediumDelta(0, b"ab"),
+            MediumDelta(1, b"xy"),
+            MediumDelta(0, b"c"),
+        ]
+        first, second = fold(events).media.values()
+        assert isinstance(first, Medium)
+        assert isinstance(second, Medium)
+        assert (first.data, first.prompt, second.data) == (b"abc", "a red fox", b"xy")
+        assert first.base64 == "YWJj"
+
+    def test_base64_is_decoded_by_whoever_needs_the_bytes_and_by_nobody_else(self) -> None:
+        whole = fold([MediumStarted(0, "image/png"), MediumDelta(0, b"YWJj", base64=True)]).media[0]
+        assert isinstance(whole, Medium)
+        assert (whole.base64, whole.data) == ("YWJj", b"abc")
+
+        pieces = [MediumDelta(0, b"YQ==", base64=True), MediumDelta(0, b"YmM=", base64=True)]
+        both = fold([MediumStarted(0, "audio/pcm"), *pieces]).media[0]
+        assert isinstance(both, Medium)
+        assert (both.base64, both.data) == ("YWJj", b"abc")
+
+    def test_what_is_no_base64_is_the_providers_fault(self) -> None:
+        broken = fold([MediumStarted(0, "image/png"), MediumDelta(0, b"!", base64=True)]).media[0]
+        assert isinstance(broken, Medium)
+        with pytest.raises(UpstreamError, match="no base64"):
+            _ = broken.data
+
+    def test_a_reply_of_everything_unfolds_to_one_that_folds_to_it(self) -> None:
+        events = [
+            STARTED,
+            TextDelta("so it is"),
+            MediumStarted(0, "audio/wav"),
+            MediumDelta(0, b"a"),
+            MediumLink(1, "https://media.test/a.png", "image/png"),
+            Timed("word", "so", 0.0, 0.5, "A", 0.9),
+            Spoken("en", 1.5),
+            Ranked(1, 0.9),
+            Ranked(0, 0.1),
+            STOPPED,
+        ]
+        assert fold(unfold(fold(events))) == fold(events)
 
 
 class TestFold:

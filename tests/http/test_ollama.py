@@ -389,7 +389,7 @@ async def test_what_clients_ask_before_they_begin(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", f"/api/{verb}") for verb in ("pull", "push", "create", "copy")] + [("DELETE", "/api/delete")],
+    [("POST", f"/api/{verb}") for verb in ("push", "create", "copy")] + [("DELETE", "/api/delete")],
 )
 async def test_models_are_not_kept_here(gateway: Gateway, method: str, path: str) -> None:
     async with gateway.session.request(method, gateway.url + path, json={"model": "llama3.2"}) as reply:

@@ -54,7 +54,7 @@ async def test_it_is_valid(document: dict[str, Any]) -> None:
         for requirement in operation.get("security", ()):
             assert requirement.keys() <= schemes.keys(), where
         if "requestBody" in operation:
-            assert operation["requestBody"]["content"]["application/json"]["schema"], where
+            assert all(kind["schema"] for kind in operation["requestBody"]["content"].values()), where
     ids = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(ids) == len(set(ids))
     assert all(re.fullmatch(r"\w+", id) for id in ids)
@@ -90,7 +90,8 @@ async def test_what_needs_a_token_says_so(document: dict[str, Any]) -> None:
 BODILESS = (
     *("/cancel", "/reload", "/ws-ticket", "/logout"),
     *("/interrupt", "/suspend", "/cleanup", "/health"),
-    *("/sessions/{id}/summarize",),
+    *("/sessions/{id}/summarize", "/services/{name}/start", "/services/{name}/stop"),
+    "/services/{name}/restart",
 )
 UPGRADES = ("/ws", "/ws/generate", "/ws/chat", "/v1/sessions/{id}/events", "/api/v1/sessions/{id}/stream")
 
@@ -114,7 +115,8 @@ async def test_query_parameters_are_told(document: dict[str, Any]) -> None:
     assert told("/api/v1/trips") == {"limit"}
     assert told("/api/v1/routes/explain") >= {"model", "capability", "component", "task", "prefer"}
     assert told("/metrics") == {"format"}
-    assert told("/v1/models") == {"limit", "after_id", "before_id"}
+    filters = {"capability", "feature", "provider", "tag", "strength", "free", "price", "sort"}
+    assert told("/v1/models") == {"limit", "after_id", "before_id"} | filters
     assert told("/health") == set()
 
 

@@ -225,7 +225,10 @@ async def test_who_leaves_the_choice_to_us_is_explained_by_the_demands(
     assert {"target": "offline/echo", "reason": "is not tagged eu"} in said["left_out"]
     _, said = await gateway.get("/api/v1/routes/explain?task=code")
     assert [entry["target"] for entry in said["targets"]] == ["ant/coder"]
-    for query in ("prefer=beauty", "capabilities=magic", "max_cost=much"):
+    demands = "price=free&strengths=coding&load_balancing=health&speed=fast"
+    _, said = await gateway.get(f"/api/v1/routes/explain?model=auto&{demands}")
+    assert [entry["target"] for entry in said["targets"]] == ["offline/echo"]  # it alone is known to be free
+    for query in ("prefer=beauty", "capabilities=magic", "max_cost=much", "price=dear", "speed=soon"):
         status, said = await gateway.get(f"/api/v1/routes/explain?model=auto&{query}")
         assert status == 400
         assert tekton_wrong(said).message
@@ -312,6 +315,8 @@ async def test_a_route_to_nobody_is_told_at_the_start(
         ("/console/sessions.html", "text/html"),
         ("/static/js/tekton-llm-sessions.js", "text/javascript"),
         ("/static/js/tekton-llm-sessions.mjs", "text/javascript"),
+        ("/static/js/tekton-llm-media.js", "text/javascript"),
+        ("/static/js/tekton-llm-media.mjs", "text/javascript"),
         ("/static/js/rhetor-chat.js", "text/javascript"),
     ],
 )

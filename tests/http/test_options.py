@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rhetor.http.options import providers_fields
@@ -33,3 +35,26 @@ async def test_a_settings_page_can_choose(make_gateway: MakeGateway, upstream: U
     assert "groq" not in names
     assert [it["value"] for it in models["lab"]] == ["small", "meta/large"]
     assert [it["value"] for it in models["rhetor"]] == ["fast"]
+
+
+@pytest.mark.promise("M20")
+async def test_a_page_can_tell_what_runs_here(make_gateway: MakeGateway, tmp_path: Path) -> None:
+    """A server of a vendor, one of this machine, one that the gateway starts, and one in a container."""
+    compose = tmp_path / "compose.yaml"
+    compose.write_text("services: {web: {image: nginx}}")
+    services = {
+        "barn": {"command": ["barn", "{port}"]},
+        "tank": {"compose": {"file": str(compose), "service": "web", "port": 80}},
+    }
+    providers = {
+        "lab": PROVIDERS["lab"],
+        "ollama": {},
+        **{name: {"wire": "openai", "service": name, "models": ["m"]} for name in services},
+    }
+    gateway = await make_gateway(settings(providers=providers, services=services))
+
+    types = providers_fields(gateway.app.house)["providerTypes"]
+
+    assert isinstance(types, dict)
+    named = [types[name] for name in ("lab", "openai", "ollama", "barn", "tank")]
+    assert named == ["remote", "remote", "local", "local", "docker"]

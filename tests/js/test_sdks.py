@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rhetor.testing import Seen, Step, Upstream, calls, fails, says
+from rhetor.testing import Seen, Step, Upstream, calls, cuts, fails, says, speaks
 from tests.conftest import Gateway, MakeGateway, settings
+from tests.http.media.recordings import media
 
 HERE = Path(__file__).parent
 PATIENCE_S = 60.0  # Node alone takes a second to start, more on a busy machine
@@ -50,6 +51,18 @@ async def gateway(make_gateway: MakeGateway, upstream: Upstream) -> Gateway:
 @pytest.mark.parametrize("conversation", ["openai", "responses", "anthropic", "ai-sdk", "ollama"])
 async def test_sdk(gateway: Gateway, upstream: Upstream, conversation: str, provider: str) -> None:
     upstream.always(script)
+    await hold(conversation, gateway, provider)
+
+
+async def test_pictures_and_sounds(make_gateway: MakeGateway, upstream: Upstream) -> None:
+    upstream.always(
+        lambda seen: speaks(b"half", b"a").but(cuts(after=1)) if seen.model == "hoarse" else Step()
+    )
+    await hold("media", await make_gateway(media(upstream)), "oai")
+
+
+async def hold(conversation: str, gateway: Gateway, provider: str) -> None:
+    """Let Node hold one of the conversations."""
     environ = {"PATH": os.environ["PATH"], "GATEWAY_URL": gateway.url, "GATEWAY_PROVIDER": provider}
     node = await asyncio.create_subprocess_exec(
         "node",

@@ -4,8 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rhetor.core.capability import Capability
+from rhetor.core.content import Url
+from rhetor.core.media import Draw, Make, Rank, Speak, Transcribe
+from rhetor.core.request import Input, Request
 from rhetor.core.usage import Usage
-from rhetor.pipeline.account import Share, consumed, total_cost_micros, total_usage
+from rhetor.pipeline.account import (
+    Share,
+    consumed,
+    estimate_input,
+    measured,
+    total_cost_micros,
+    total_usage,
+)
 from tests.pipeline.house import chat
 
 REPORTED = Usage(10, 5)
@@ -25,6 +36,32 @@ def test_of_one_answer(
     reported: Usage | None, chars: int, whole: bool, guessed: bool, expected: Usage
 ) -> None:
     assert consumed(reported, chars, chat(text="four"), whole, guessed) == expected
+
+
+def asked(input: Input) -> Request:
+    return Request(id="gen", capability=Capability.TEXT_TO_AUDIO, model="m", input=input)
+
+
+@pytest.mark.parametrize(
+    ("input", "reported", "expected"),
+    [
+        (Speak(text="four"), Usage(), Usage(characters=4)),
+        (Speak(text="four"), Usage(characters=5), Usage(characters=5)),
+        (Draw(prompt="a fox"), Usage(7), Usage(7, images=2)),
+        (Draw(prompt="a fox"), Usage(images=1), Usage(images=1)),
+        (Transcribe(audio=Url("")), Usage(), Usage(audio_ms=1500)),
+        (Transcribe(audio=Url("")), Usage(audio_ms=1), Usage(audio_ms=1)),
+        (Make(prompt="a film"), Usage(), Usage()),
+    ],
+)
+def test_what_needs_no_report(input: Input, reported: Usage, expected: Usage) -> None:
+    """Letters, pictures and seconds are known without the provider, whose own count goes first."""
+    assert measured(reported, asked(input), media=2, duration_s=1.5) == expected
+
+
+def test_what_is_asked_for_beside_conversations_is_estimated_by_its_words() -> None:
+    assert estimate_input(asked(Rank(query="four", documents=("eightlet", "four")))) == 4
+    assert estimate_input(asked(Transcribe(audio=Url("")))) == 0
 
 
 shares = st.builds(

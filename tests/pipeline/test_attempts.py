@@ -316,6 +316,14 @@ class TestPatience:
         assert heard.refused is not None
         assert heard.refused.status == 504
 
+    async def test_a_job_may_take_longer_but_not_than_its_caller_wants(self, house: House) -> None:
+        house.hurry(total_s=0.000_001, job_s=10.0)
+        house["a"].next(says("done"), hangs())
+        assert (await house.ask(chat("a/small", job=True))).text == "done"
+        heard = await house.ask(chat("a/small", job=True, timeout_s=SHORT_S))
+        assert heard.refused is not None
+        assert heard.refused.status == 504
+
     @pytest.mark.parametrize("timeout_s", [0.0, -1.0])
     async def test_a_caller_who_has_no_time_gets_no_attempt(self, house: House, timeout_s: float) -> None:
         heard = await house.ask(chat(timeout_s=timeout_s))

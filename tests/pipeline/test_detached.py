@@ -9,24 +9,31 @@ import orjson
 import pytest
 
 from rhetor.core.errors import BadRequest, Code, RhetorError
-from rhetor.core.events import Event, Failed, Grammar, fold
+from rhetor.core.events import Event, Failed, Grammar, Progress, fold
 from rhetor.core.request import Original
 from rhetor.pipeline.detached import Recordings, Repeat
 from rhetor.pipeline.recording import Follower, Retention, State
 from rhetor.tasks import spawn
 from rhetor.testing import Gate, cuts, fails, hangs, says
 from tests.http.following import until
+from tests.pipeline.drawing import Script, calls, draw, drawing, working
 from tests.pipeline.house import House, chat
 
 MIB = 1 << 20
 ONCE = Repeat(("ann", "/path", "once"), b"digest")
 
 
-@pytest.fixture
-async def recordings(house: House) -> AsyncIterator[Recordings]:
+@asynccontextmanager
+async def kept(house: House) -> AsyncIterator[Recordings]:
     made = Recordings(house.pipeline, each_mb=1, all_mb=2)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def recordings(house: House) -> AsyncIterator[Recordings]:
+    async with kept(house) as made:
+        yield made
 
 
 async def read(follower: Follower) -> list[Event]:
@@ -277,3 +284,22 @@ async def test_a_stream_that_broke_off_keeps_its_key(house: House, recordings: R
     again = recordings.begin(chat("a/small"), "test", Retention(), ONCE)
     assert again.replayed
     assert fold(await read(again)).text == fold(first).text
+
+
+async def test_how_far_it_is_is_told_before_anybody_answers_and_only_once() -> None:
+    gate = Gate()
+    drawn = Script(poll=[working(), working().but(hangs(gate))])
+    async with drawing(drawn) as house, kept(house) as recordings:
+        follower = recordings.begin(draw(stream=True), "test", Retention(), early=True)
+        async with follower:
+            chunks = follower.chunks()
+            early = [(await anext(chunks)).events for _ in range(2)]
+            assert early == [[Progress(None, "processing")]] * 2
+            recording = follower.recording
+            assert (recording.answered, recording.progress) == (False, Progress(None, "processing"))
+            gate.open()
+            rest = [event async for chunk in chunks for event in chunk.events]
+        assert [it for it in rest if isinstance(it, Progress)] == [Progress(None, "processing")]
+        assert calls(house["a"]) == ["submit", "poll", "poll", "poll", "fetch"]
+        await until(lambda: not recordings.listed)
+        assert recordings.total_bytes == 0

@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 from rhetor.core.content import Opaque, Text
 from rhetor.core.events import (
     Event,
+    MediumDelta,
+    MediumLink,
+    MediumStarted,
     OpaquePart,
     RefusalDelta,
+    Spoken,
     Started,
     TextDelta,
     ThinkingDelta,
@@ -90,3 +94,15 @@ def test_the_last_usage_counts() -> None:
     heard = heard_of(STARTED, UsageReport(Usage(5, 1)), TextDelta("a"), UsageReport(Usage(5, 9)))
 
     assert heard.usage == Usage(5, 9)
+
+
+def test_media_are_counted_and_the_length_of_a_recording_is_noted() -> None:
+    heard = heard_of(
+        STARTED,
+        MediumStarted(0, "image/png"),
+        MediumDelta(0, b"a"),
+        MediumLink(1, "https://m.test/"),
+        Spoken("en", 2.5),
+    )
+
+    assert (heard.media, heard.duration_s, heard.can_be_continued) == (2, 2.5, False)

@@ -25,6 +25,7 @@ from rhetor.core.events import (
     UsageReport,
     fold,
 )
+from rhetor.core.media import Rank, Speak
 from rhetor.core.request import Chat, Embed, Original, Request, Wanted
 from rhetor.core.usage import Usage
 from rhetor.pipeline.recording import BREATH, Recording, Retention, State
@@ -163,6 +164,18 @@ def _of_one_text() -> Request:
     return request
 
 
+def _of_documents() -> Request:
+    request = _asked()
+    request.input = Rank(query="q" * 10_000, documents=tuple("d" * 5000 + str(n) for n in range(50)))
+    return request
+
+
+def _of_one_voice() -> Request:
+    request = _asked()
+    request.input = Speak(text="t" * 10_000, voice="v" * 100_000, format="f" * 100_000)
+    return request
+
+
 def _asked(**said: Any) -> Request:
     return Request(id="", capability=Capability.CHAT, model="m" * 1000, input=Chat(messages=()), **said)
 
@@ -180,7 +193,9 @@ def _long_error() -> UpstreamError:
     return UpstreamError("m" * 20_000, Code.UPSTREAM_ERROR, wire="openai", original=original)
 
 
-@pytest.mark.parametrize("make", [_of_many_fields, _of_long_names, _of_one_text, _asked])
+@pytest.mark.parametrize(
+    "make", [_of_many_fields, _of_long_names, _of_one_text, _of_documents, _of_one_voice, _asked]
+)
 @pytest.mark.parametrize("meta", [dict[str, JsonValue], _that_drops])
 @pytest.mark.parametrize("end", ["finished", "failed", "refused"])
 async def test_what_is_kept_is_charged(

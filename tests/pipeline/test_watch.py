@@ -26,6 +26,10 @@ class Reply:
         self._closed = asyncio.Event()
 
     @property
+    def response(self) -> Reply:
+        return self
+
+    @property
     def is_closed(self) -> bool:
         return self._closed.is_set()
 

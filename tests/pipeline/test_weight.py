@@ -9,7 +9,17 @@ from collections.abc import Callable
 import pytest
 
 from rhetor.core.content import Opaque
-from rhetor.core.events import Event, OpaquePart, TextDelta, ThinkingDelta, ToolUseDelta, Vector
+from rhetor.core.events import (
+    Event,
+    MediumDelta,
+    MediumLink,
+    OpaquePart,
+    TextDelta,
+    ThinkingDelta,
+    Timed,
+    ToolUseDelta,
+    Vector,
+)
 from rhetor.pipeline.weight import weigh
 
 
@@ -24,9 +34,23 @@ from rhetor.pipeline.weight import weigh
         lambda n: ThinkingDelta("x" * n),
         lambda n: ToolUseDelta(0, f'{{"a":{n}}}'),
         lambda n: Vector(n, [n + i / 7 for i in range(100)]),
+        lambda n: MediumDelta(0, bytes(n)),
+        lambda n: MediumLink(n, f"https://media.test/{n}.png", "image/png"),
+        lambda n: Timed("word", f"w{n}", n / 7, (n + 1) / 7),
         lambda n: OpaquePart(Opaque("anthropic", {"type": "x", "data": [{"n": n, "text": f"t{n}"}] * 3})),
     ],
-    ids=["word", "letters", "logprobs", "thought", "arguments", "vector", "opaque"],
+    ids=[
+        "word",
+        "letters",
+        "logprobs",
+        "thought",
+        "arguments",
+        "vector",
+        "medium",
+        "link",
+        "word of a transcript",
+        "opaque",
+    ],
 )
 def test_what_is_weighed_is_what_is_held(make: Callable[[int], Event]) -> None:
     """At least what it is, so that the bounds hold, and not so much more that they mean nothing."""

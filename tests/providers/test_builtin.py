@@ -9,18 +9,16 @@ import pytest
 
 from rhetor.core.capability import Capability
 from rhetor.core.content import Text
+from rhetor.core.media import Rank
 from rhetor.core.request import Chat, Message, Request, Role
 from rhetor.providers.builtin import base_url_of, load_builtin
 from rhetor.providers.offline import OfflineTransport
 from rhetor.providers.provider import Provider
 from rhetor.providers.spec import QuirkSpec
-from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.base import Quirks
-from rhetor.wire.ollama import OLLAMA
-from rhetor.wire.openai import OPENAI
+from rhetor.wire.languages import WIRES
 
 ROWS = load_builtin()
-WIRES = {"openai", "responses", "anthropic", "ollama"}
 PROMISED = [
     "openai",
     "anthropic",
@@ -50,7 +48,8 @@ def test_every_promised_provider_has_a_row() -> None:
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_a_row_can_be_called(row) -> None:
     """Its wire exists, its address is one, and paths joined to it have no double or missing segments."""
-    assert {row.wire, *row.also} <= WIRES
+    assert {row.wire, *row.also} <= set(WIRES)
+    assert set(row.wires.values()) <= {row.wire, *row.also}
     url = urlsplit(row.base_url)
     assert url.hostname
     assert url.scheme == "https" or row.local
@@ -64,25 +63,43 @@ def test_a_row_can_be_called(row) -> None:
     [
         ("openai", "https://api.openai.com/v1/chat/completions"),
         ("anthropic", "https://api.anthropic.com/v1/messages"),
-        ("gemini", "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions"),
+        ("gemini", "https://generativelanguage.googleapis.com/v1beta/models/m:generateContent"),
         ("groq", "https://api.groq.com/openai/v1/chat/completions"),
         ("deepseek", "https://api.deepseek.com/chat/completions"),
         ("perplexity", "https://api.perplexity.ai/chat/completions"),
+        ("cohere", "https://api.cohere.ai/compatibility/v1/chat/completions"),
         ("ollama", "http://127.0.0.1:11434/api/chat"),
     ],
 )
 def test_a_chat_goes_to_the_documented_address(id: str, url: str) -> None:
-    wire = {wire.name: wire for wire in (OPENAI, ANTHROPIC, OLLAMA)}[ROWS[id].wire]
+    wire = WIRES[ROWS[id].wire]
     chat = Chat(messages=(Message(Role.USER, (Text("hi"),)),))
     request = Request(id="r", capability=Capability.CHAT, model="m", input=chat)
     provider = Provider(ROWS[id], wire, OfflineTransport(), "key")
     assert provider.prepare(request, "m").call.url == url
 
 
+@pytest.mark.parametrize(
+    ("id", "url"),
+    [
+        ("cohere", "https://api.cohere.ai/v2/rerank"),
+        ("jina", "https://api.jina.ai/v1/rerank"),
+        ("voyage", "https://api.voyageai.com/v1/rerank"),
+        ("vllm", "http://127.0.0.1:8000/v1/rerank"),
+    ],
+)
+def test_documents_are_put_in_order_at_the_documented_address(id: str, url: str) -> None:
+    row, asked = ROWS[id], Rank(query="q", documents=("a",))
+    request = Request(id="r", capability=Capability.RERANK, model="m", input=asked)
+    provider = Provider(row, WIRES[row.wire], OfflineTransport(), "key", also=[WIRES[it] for it in row.also])
+    assert provider.prepare(request, "m").call.url == url
+
+
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_a_row_says_where_its_key_is_and_what_to_ask_for(row) -> None:
     assert bool(row.key_env) or not row.auth.required
-    assert row.default_model or row.local
+    assert row.default_model or row.default_models or row.local or row.deployments
+    assert set(row.default_models) <= row.capabilities
     assert row.capabilities
     assert (row.embedding_model is None) or "embeddings" in row.capabilities
 
@@ -95,9 +112,14 @@ def test_every_fact_has_a_source_and_a_date(row) -> None:
     assert row.docs.read
 
 
+ONE_VENDOR = {"azure-transcripts"}
+"""The ears of a resource whose mouth is another row: it has two hosts, and one key."""
+
+
 def test_no_two_rows_share_a_variable() -> None:
     """A key must switch on one provider, not two."""
-    names = Counter(name for row in ROWS.values() for name in (*row.key_env, *row.base_url_env))
+    rows = [row for row in ROWS.values() if row.id not in ONE_VENDOR]
+    names = Counter(name for row in rows for name in (*row.key_env, *row.base_url_env))
     assert [name for name, count in names.items() if count > 1] == []
 
 

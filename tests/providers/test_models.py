@@ -143,8 +143,13 @@ def test_dated_and_prefixed_ids_find_their_model(catalogue: Catalogue) -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if row.default_model], ids=lambda row: row.id)
 def test_default_models_do_what_they_are_the_default_for(catalogue: Catalogue, row) -> None:
-    chat = catalogue.facts(row, row.default_model)
-    assert chat is None or Capability.CHAT in chat.capabilities
+    usual = catalogue.facts(row, row.default_model)
+    own = {Capability.CHAT} if Capability.CHAT in row.capabilities else row.capabilities
+    assert usual is None or usual.capabilities & own
+    for capability, model in row.default_models.items():
+        facts = catalogue.facts(row, model)
+        assert facts is None or capability in facts.capabilities, model
+        assert capability in row.capabilities
     if row.embedding_model:
         facts = catalogue.facts(row, row.embedding_model)
         capabilities = facts.capabilities if facts else capabilities_by_name(row.embedding_model)
@@ -179,8 +184,9 @@ def test_providers_without_a_list_are_known_to_offer_something(catalogue: Catalo
     for row in ROWS.values():
         known = catalogue.known(row)
         assert all(facts.capabilities & row.capabilities for facts in known)
-        if not row.models_listed or row.id == "offline":
-            assert row.default_model in {facts.id for facts in known}
+        if not row.deployments and (not row.models_listed or row.id == "offline"):
+            usual = row.default_model or next(iter(row.default_models.values()), None)
+            assert usual is None or usual in {facts.id for facts in known}
 
 
 def test_what_is_known_leaves_out_models_that_are_being_withdrawn(catalogue: Catalogue) -> None:
@@ -208,7 +214,16 @@ def test_the_price_data_is_given_back() -> None:
         ("gpt-4o-mini-transcribe", {Capability.AUDIO_TO_TEXT}),
         ("tts-1-hd", {Capability.TEXT_TO_AUDIO}),
         ("gemini-2.5-pro-preview-tts", {Capability.TEXT_TO_AUDIO}),
-        ("gpt-image-2", {Capability.TEXT_TO_IMAGE}),
+        ("gpt-image-2", {Capability.TEXT_TO_IMAGE, Capability.IMAGE_TO_IMAGE}),
+        ("imagen-4.0-generate-001", {Capability.TEXT_TO_IMAGE}),
+        (
+            "google/gemini-2.5-flash-image",
+            {Capability.CHAT, Capability.TEXT_TO_IMAGE, Capability.IMAGE_TO_IMAGE},
+        ),
+        ("grok-imagine-video-1.5", {Capability.TEXT_TO_VIDEO, Capability.IMAGE_TO_VIDEO}),
+        ("Systran/faster-whisper-small", {Capability.AUDIO_TO_TEXT}),
+        ("scribe_v2", {Capability.AUDIO_TO_TEXT}),
+        ("hexgrad/Kokoro-82M", {Capability.TEXT_TO_AUDIO}),
         ("gpt-realtime-2", set()),
         ("omni-moderation-latest", set()),
         ("gemini-3.8-live", set()),

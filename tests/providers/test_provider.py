@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -298,3 +298,48 @@ class TestQuirks:
 
     def test_every_quirk_can_be_said_in_a_row(self) -> None:
         assert set(Quirks.__dataclass_fields__) == set(QuirkSpec.model_fields) - {"sources"}
+
+
+class TestDialects:
+    """What is different where a provider speaks one of its further languages."""
+
+    DIALECTS: ClassVar = {
+        "anthropic": {
+            "path": "/claude",
+            "auth": {"header": "x-api-key", "prefix": ""},
+            "features": ["streaming", "tools"],
+        }
+    }
+
+    def made(self) -> Provider:
+        row = ProviderRow.model_validate(
+            {
+                "id": "lab",
+                "name": "The Lab",
+                "wire": "openai",
+                "also": ["anthropic"],
+                "base_url": "https://lab.example/v1",
+                "dialects": self.DIALECTS,
+            }
+        )
+        return Provider(row, OPENAI, NoTransport(), KEY, also=[ANTHROPIC])
+
+    def test_it_has_its_own_path_and_its_own_header(self) -> None:
+        call = self.made().prepare(parsed(ANTHROPIC), "small").call
+        assert call.url == "https://lab.example/v1/claude/v1/messages"
+        assert call.headers["x-api-key"] == KEY
+        assert "authorization" not in call.headers
+
+    def test_others_are_asked_as_ever(self) -> None:
+        call = self.made().prepare(parsed(OPENAI), "small").call
+        assert call.url == "https://lab.example/v1/chat/completions"
+        assert call.headers["authorization"] == f"Bearer {KEY}"
+        assert "x-api-key" not in call.headers
+
+    def test_who_needs_more_than_it_can_say_is_spoken_for_in_the_first(self) -> None:
+        image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw=="}}
+        asked = parsed(ANTHROPIC, messages=[{"role": "user", "content": [image]}])
+        prepared = self.made().prepare(asked, "small")
+        assert prepared.call.url == "https://lab.example/v1/chat/completions"
+        assert not prepared.verbatim
+        assert prepared.wire is OPENAI

@@ -51,6 +51,57 @@ def names(planned: Plan) -> list[str]:
     return [target.name for target in planned.targets]
 
 
+@pytest.mark.promise("M26")
+def test_who_is_known_for_what_is_wished_comes_first_and_nobody_is_refused() -> None:
+    stock = catalog(
+        provider("lab"),
+        offer("lab/a"),
+        offer("lab/b", tags=frozenset({"coding"})),
+        offer("lab/c", tags=frozenset({"coding", "agents"})),
+    )
+    wished = wanting(strengths=frozenset({"coding", "agents"}))
+    assert names(plan(wished, stock)) == ["lab/c", "lab/b", "lab/a"]
+    demanded = wanting(tags=frozenset({"coding"}))
+    assert names(plan(demanded, stock)) == ["lab/b", "lab/c"]
+
+
+@pytest.mark.parametrize(
+    ("price_class", "expected"),
+    [
+        ("free", ["home/llama"]),
+        ("cheap", ["home/llama"]),
+        ("premium", ["cloud/big", "cloud/blind", "cloud/dumb"]),
+    ],
+)
+def test_a_class_of_prices(price_class: str, expected: list[str]) -> None:
+    assert sorted(names(plan(wanting(price_class=price_class), STOCK))) == sorted(expected)
+
+
+@pytest.mark.promise("M32")
+@pytest.mark.parametrize(
+    ("balance", "expected"),
+    [
+        ("round_robin", ["lab/a", "lab/b", "lab/c", "lab/a"]),
+        ("cheapest", ["lab/b"] * 4),
+        ("least_busy", ["lab/a", "lab/b", "lab/c", "lab/a"]),
+    ],
+)
+def test_requests_are_shared_out(balance: str, expected: list[str]) -> None:
+    stock = catalog(
+        provider("lab"),
+        offer("lab/a", price=priced(3)),
+        offer("lab/b", price=priced(1)),
+        offer("lab/c", price=priced(2)),
+    )
+    health = Health(FakeClock())
+    asked = []
+    for _ in expected:
+        first = plan(wanting(balance=balance), stock, health).first
+        health.began(first)
+        asked.append(first.name)
+    assert asked == expected
+
+
 def test_a_providers_default_comes_before_its_others() -> None:
     assert names(plan(wanting(features=TOOLS), STOCK)) == [
         "lab/small",

@@ -93,6 +93,13 @@ def test_cheapest_goes_by_the_price_of_this_request(health: Health) -> None:
     assert ordered(Strategy.CHEAPEST, [*line("x"), *wordy, *terse], health) == "bax", "the unknown price last"
 
 
+def test_round_robin_goes_by_who_was_asked_longest_ago(health: Health) -> None:
+    asked = line("a", "b", "c")
+    for expected in ("abc", "bca", "cab", "abc"):
+        assert ordered(Strategy.ROUND_ROBIN, asked, health) == expected
+        health.began(next(p.target for p in asked if p.target.provider == expected[0]))
+
+
 class TestWhoHasReadTheConversation:
     READER = target("c/m")
 

@@ -7,6 +7,7 @@ import pytest
 from rhetor.core.call import Deadlines
 from rhetor.core.capability import Capability
 from rhetor.core.errors import BadRequest, Code
+from rhetor.core.usage import Price
 from rhetor.routing.catalog import LONGEST_NAME, Catalog, build_catalog
 from tests.routing.stock import CHAT_AND_EMBED, catalog, off, offer, provider, route
 
@@ -183,3 +184,10 @@ def test_nobody_changes_a_catalog() -> None:
     ):
         with pytest.raises(TypeError):
             mapping["new"] = None  # type: ignore[index]
+
+
+def test_free_is_what_is_known_to_cost_nothing() -> None:
+    assert offer("a/x").free is None
+    assert offer("a/x", price=Price(0, 0)).free is True
+    assert offer("a/x", price=Price(1, 0)).free is False
+    assert offer("a/x", price=Price(0, 0, image_micros=20_000)).free is False

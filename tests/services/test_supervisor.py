@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from rhetor.core.errors import Code, RhetorError
+from rhetor.services.launch import Program
 from rhetor.services.ports import LOOPBACK, Ports
 from rhetor.services.supervisor import Plan, Restart, Service, State
 from tests.services.children import HOUSE, is_alive, python, shell, until
@@ -42,9 +43,9 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     def one(program: str = SERVER, ports: Ports | None = None, **given: Any) -> Service:
         spec = python(program, tmp_path)
         spec.argv = (*spec.argv, "{port}")
-        plan = Plan(spec=spec, **{"ready": b"listening on", "grace_s": 0.5, **given})
+        plan = Plan(label="child", **{"ready": b"listening on", "grace_s": 0.5, **given})
         redact = lambda text: text.replace("secret-token", "[redacted]")  # noqa: E731
-        services.append(Service(plan, HOUSE, ports or Ports(), mark="m", redact=redact))
+        services.append(Service(plan, Program(spec, HOUSE, ports or Ports(), mark="m"), redact=redact))
         return services[-1]
 
     yield one
@@ -168,14 +169,14 @@ async def test_a_taken_port_is_not_the_end(make: Make) -> None:
 
 
 async def test_a_probe_finds_out(make: Make) -> None:
-    asked: list[int] = []
+    asked: list[str] = []
 
-    async def probe(port: int) -> bool:
-        asked.append(port)
+    async def probe(origin: str) -> bool:
+        asked.append(origin)
         return len(asked) == 3
 
     service = make(ready=probe)
-    assert await service.ensure_ready(5.0) == asked[0]
+    assert f"http://{LOOPBACK}:{await service.ensure_ready(5.0)}" == asked[0] == service.origin
     assert len(asked) == 3
 
 
@@ -197,7 +198,42 @@ async def test_what_it_says_last_is_told_without_secrets(make: Make) -> None:
 async def test_a_missing_program(tmp_path: Path) -> None:
     spec = shell("", tmp_path)
     spec.argv = ("no-such-server",)
-    service = Service(Plan(spec=spec, ready=b"x"), HOUSE, Ports(), mark="m")
+    service = Service(Plan(label="child", ready=b"x"), Program(spec, HOUSE, Ports(), mark="m"))
     with pytest.raises(RhetorError, match="no program 'no-such-server'"):
         await service.ensure_ready(5.0)
     await service.stop()
+
+
+class Refusing:
+    """A launcher that cannot, in a way that nobody foresaw, until it can."""
+
+    def __init__(self, launcher: Any) -> None:
+        self.launcher = launcher
+        self.refuses = True
+
+    async def launch(self, on_said: Any) -> Any:
+        if self.refuses:
+            raise OSError("no space left on device")
+        return await self.launcher.launch(on_said)
+
+
+async def test_whatever_goes_wrong_it_can_be_started_later(make: Make) -> None:
+    service = make(restart=Restart(first_s=0.01))
+    launcher = service._launcher = Refusing(service._launcher)
+    with pytest.raises(RhetorError) as refused:
+        await service.ensure_ready(10)
+    assert refused.value.code is Code.UNAVAILABLE
+    assert service.state is State.FAILED
+    launcher.refuses = False
+    assert await service.ensure_ready(10)
+
+
+async def test_start_and_stop_at_the_same_moment_leave_it_usable(make: Make) -> None:
+    service = make()
+    await asyncio.gather(service.ensure_ready(10), service.stop(), return_exceptions=True)
+    assert service.state is State.STOPPED
+    assert await service.ensure_ready(10)
+
+
+def test_a_service_that_has_failed_for_ever_is_left_alone_for_no_longer() -> None:
+    assert Restart(first_s=0.5, most_s=30.0, most=None).pause_s(5000) == 30.0

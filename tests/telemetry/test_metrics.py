@@ -13,12 +13,14 @@ from rhetor.core.record import AttemptRecord, TripRecord
 from rhetor.core.usage import Usage
 from rhetor.telemetry.metrics import TABLE, Metrics
 
-UNITS = ("_total", "_seconds")
+UNITS = ("_total", "_seconds", "_bytes")
 WITHOUT_UNIT = {
     "rhetor_trips_in_flight": "things, now",
     "rhetor_websockets_open": "things, now",
+    "rhetor_jobs_running": "things, now",
     "rhetor_models": "things, now",
     "rhetor_provider_up": "yes or no",
+    "rhetor_service_up": "yes or no",
     "rhetor_breaker_open": "things, now",
     "rhetor_build_info": "always 1",
 }

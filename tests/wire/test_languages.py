@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import pytest
 
 from rhetor.core.capability import Capability
+from rhetor.core.errors import BadRequest
 from rhetor.wire.base import PLAIN
 from rhetor.wire.languages import WIRES
 
@@ -67,5 +69,6 @@ def test_a_long_conversation_takes_no_longer_than_its_length(door: str, body: di
     for wire in WIRES.values():
         if (upstream := wire.upstream.get(Capability.CHAT)) is not None:
             began_s = time.process_time()
-            upstream.build(request, "m", PLAIN)
+            with suppress(BadRequest):  # where thoughts of others cannot be told, nothing is left to say
+                upstream.build(request, "m", PLAIN)
             assert time.process_time() - began_s < LONG_S, wire.name

@@ -28,6 +28,29 @@ def test_all_of_it() -> None:
     )
 
 
+@pytest.mark.promise("M31")
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ({"speed": "fast"}, Wanted(prefer="speed")),
+        ({"speed": "balanced", "cost": "free"}, Wanted(price_class="free")),
+        ({"speed": "quality", "cost": "cheap"}, Wanted(prefer="quality", price_class="cheap")),
+        ({"cost": "premium", "capability": "basic"}, Wanted(price_class="premium")),
+        (
+            {"capability": "reasoning"},
+            Wanted(features=frozenset({Feature.THINKING}), strengths=frozenset({"reasoning"})),
+        ),
+        ({"capability": "creative"}, Wanted(strengths=frozenset({"creative"}))),
+        ({"strengths": ["Coding"], "use_cases": ["chat"]}, Wanted(strengths=frozenset({"coding", "chat"}))),
+        ({"load_balancing": "health"}, Wanted(balance="least_busy")),
+        ({"load_balancing": "round-robin"}, Wanted(balance="round_robin")),
+        ({"load_balancing": "cost"}, Wanted(balance="cheapest")),
+    ],
+)
+def test_what_others_call_it(said: dict[str, Any], meant: Wanted) -> None:
+    assert read_wanted({"requirements": said}) == meant
+
+
 @pytest.mark.parametrize("said", [{}, {"requirements": None}])
 def test_no_demands(said: dict[str, Any]) -> None:
     assert read_wanted(said) is None
@@ -40,10 +63,13 @@ def test_to_demand_nothing_is_to_leave_the_choice() -> None:
 @pytest.mark.parametrize(
     ("demands", "param", "words"),
     [
-        ({"speed": 1}, "speed", "one of capabilities, max_cost, prefer, region, tags, got 'speed'"),
+        ({"haste": 1}, "haste", "tags, use_cases, got 'haste'"),
         ({"capabilities": ["magic"]}, "capabilities[0]", "thinking, tools, got 'magic'"),
         ({"capabilities": "tools"}, "capabilities", "expected an array"),
         ({"prefer": "beauty"}, "prefer", "expected one of cost, quality, speed"),
+        ({"speed": "quick"}, "speed", "expected one of balanced, fast, quality, got 'quick'"),
+        ({"cost": "dear"}, "cost", "expected one of cheap, free, premium"),
+        ({"load_balancing": "luck"}, "load_balancing", "round_robin"),
         ({"max_cost": -1}, "max_cost", "must be dollars for this request, got -1"),
         ({"max_cost": float("inf")}, "max_cost", "must be dollars"),
         ({"max_cost": "1"}, "max_cost", "expected a number"),

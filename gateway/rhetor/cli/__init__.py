@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from rhetor import __version__
-from rhetor.cli import chat, check, doctor, migrate, models, route, serve, sessions
+from rhetor.cli import chat, check, doctor, migrate, models, providers, route, serve, services, sessions
 from rhetor.config import ConfigError
 
 
@@ -40,6 +40,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"rhetor {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND")
-    for module in (serve, check, doctor, models, route, chat, sessions, migrate):
+    for module in (serve, check, doctor, models, providers, route, chat, sessions, services, migrate):
         module.add_to(commands)
     return parser

@@ -31,6 +31,9 @@ def warnings(app: App) -> Iterator[str]:
         member = app.members.get(id)
         if member is not None and member.off is not None:
             yield f"providers.{id}: off: {member.off}"
+    for plugin in app.guests.book.loaded.plugins:
+        if plugin.reason:
+            yield f"plugin {plugin.id}: {plugin.status}: {plugin.reason}"
     yield from unguarded(app.config)
     for problem in (*without_effect(environment()), *earlier_names(app.path, environment())):
         yield str(problem)

@@ -69,10 +69,12 @@ def providers_found(app: App) -> Iterator[Finding]:
     """Who is on, and who should be: what the file names is never left out."""
     offers = Counter(offer.provider for offer in app.house.catalog.offers.values())
     for id, member in app.members.items():
-        if member.off is not None and id not in app.config.providers:
+        if member.off is not None and id not in app.config.providers and member.plugin is None:
             continue
         there = f"{member.row.base_url}{_key(app, member)}"
         match app.lists.get(id):
+            case _ if member.off is not None and member.plugin is not None:
+                yield Finding(MAYBE, id, member.off)
             case _ if member.off is not None:
                 yield Finding(ILL, id, member.off)
             case _ if id == OFFLINE_ROW.id:
@@ -91,7 +93,8 @@ def providers_found(app: App) -> Iterator[Finding]:
 def _key(app: App, member: Member) -> str:
     """Where the key comes from."""
     if not member.secrets:
-        return ""
+        signing = member.row.signing
+        return f", signed with credentials of {signing.scheme}" if signing is not None else ""
     setting = app.config.providers.get(member.row.id)
     given = [setting.key, *setting.keys] if setting is not None else []
     references = [reference for reference in given if reference is not None]
@@ -100,18 +103,23 @@ def _key(app: App, member: Member) -> str:
 
 
 def _keys(app: App) -> Iterator[Finding]:
-    """The variables that would switch on somebody else."""
+    """The variables that would switch on somebody else; who signs is switched on by its name in the file."""
     for id, member in app.members.items():
-        if member.off is not None and id not in app.config.providers and member.row.auth.required:
-            first, *others = member.row.key_env
+        row = member.row
+        if member.off is None or id in app.config.providers or member.plugin is not None:
+            continue
+        if row.auth.required or row.signing is not None:
+            signed = [f"providers.{id}"] if row.signing is not None else []
+            first, *others = [*row.key_env, *signed]
             also = f" (or {', '.join(others)})" if others else ""
-            yield Finding(MAYBE, first, f"{id}{also}")
+            place = "".join(f", with {variables[0]}" for variables in member.row.place.values() if variables)
+            yield Finding(MAYBE, first, f"{id}{also}{place}")
 
 
 def _local(app: App) -> Iterator[str]:
     """Servers of this machine that nobody looks for."""
     for id, member in app.members.items():
-        if member.off is not None and not member.row.auth.required:
+        if member.off is not None and not member.row.auth.required and member.plugin is None:
             yield id
 
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from rhetor.app import App
 from rhetor.cli.chat import say
 from rhetor.cli.doctor import lines_of, providers_found
+from rhetor.cli.engines import HELLO, WISHES, show
 from rhetor.cli.remote import Remote
 from rhetor.cli.setting import add_config_option, furnish
 from rhetor.config import ConfigError
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 
 STOPPED_AT_ONCE = 130  # as of a program that Ctrl-C has ended
 GC_YOUNG = 20_000  # objects; a request makes hundreds and leaves no cycles, so 700 looks for them in vain
-HELLO = "Say hello in one short sentence."
 LOOK_AROUND_S = 2.0  # for the greeting only: a local Ollama answers at once, a vendor may take its time
 
 
@@ -37,29 +37,42 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         parser = commands.add_parser(name, help=help)
         add_config_option(parser)
         parser.set_defaults(run=run)
+        if run is _up:
+            parser.add_argument(
+                "--with",
+                dest="wishes",
+                action="append",
+                choices=list(WISHES),
+                default=[],
+                help="also raise engines that come along and need no key, and show what they do",
+            )
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    return _run(furnish(arguments), greet=False)
+    return _run(furnish(arguments), None)
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    return _run(furnish(arguments), greet=True)
+    return _run(furnish(arguments), arguments.wishes)
 
 
-def _run(app: App, greet: bool) -> int:
+def _run(app: App, wishes: list[str] | None) -> int:
     app.own_logs()
     if sys.platform == "win32":
-        asyncio.run(_live(app, greet))
+        asyncio.run(_live(app, wishes))
     else:
         import uvloop  # absent on Windows
 
-        uvloop.run(_live(app, greet))
+        uvloop.run(_live(app, wishes))
     return 0
 
 
-async def _live(app: App, greet: bool) -> None:
-    """Start, serve until told to stop, stop."""
+async def _live(app: App, wishes: list[str] | None) -> None:
+    """Start, serve until told to stop, stop.
+
+    Args:
+        wishes: what a newcomer wants to see; None: not even a greeting.
+    """
     stopping = asyncio.Event()
     chores = Tasks()
     _on_signal("SIGINT", stopping.set)
@@ -70,8 +83,8 @@ async def _live(app: App, greet: bool) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_YOUNG)
-    if greet:
-        chores.spawn(_greet(app), "greeting")
+    if wishes is not None:
+        chores.spawn(_greet(app, wishes), "greeting")
     await stopping.wait()
     # Whoever asks twice does not want to wait.
     _on_signal("SIGINT", lambda: os._exit(STOPPED_AT_ONCE))
@@ -102,14 +115,14 @@ async def _reload(app: App) -> None:
         log.error("not reloaded: the old configuration stays", extra={"problems": problems})
 
 
-async def _greet(app: App) -> None:
+async def _greet(app: App, wishes: list[str]) -> None:
     """What a newcomer wants to see; only warnings may interrupt it."""
-    root = logging.getLogger()
-    root.setLevel(max(root.level, logging.WARNING))
+    logging.disable(logging.INFO)
     try:
         await _say_hello(app)
+        await show(app, wishes)
     finally:
-        app.own_logs()
+        logging.disable(logging.NOTSET)
 
 
 async def _say_hello(app: App) -> None:

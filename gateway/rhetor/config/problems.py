@@ -22,6 +22,7 @@ from rhetor.config.sections import (
     Section,
     TargetConfig,
 )
+from rhetor.config.services import ServiceConfig
 from rhetor.providers.spec import AuthSpec, QuirkSpec
 from rhetor.telemetry.logs import Redactor
 
@@ -60,7 +61,7 @@ _PATTERNS = {
     WORD: "must be one word, without a slash",
     PAIR: "must be a component and a task: ergon/code",
 }
-SECRETIVE = r"\.(keys?|tokens|headers|jwt_secret)\b"
+SECRETIVE = r"\.(keys?|tokens|headers|env|jwt_secret)\b"
 _SETTINGS = "must hold settings, each as `name: value`"
 _LIST = "must be a list: [one, another]"
 _INTEGER = "must be a whole number"
@@ -101,7 +102,8 @@ def problem_of(detail: Mapping[str, Any]) -> Problem:
         message = _PATTERNS.get(context["pattern"], detail["msg"])
     else:
         message = _MESSAGES.get(kind, "{msg}").format(msg=detail["msg"], **context)
-    return Problem(path, message, None if kind == "missing" else _shown(path, detail["input"]))
+    told = kind == "missing" or (kind == "value_error" and isinstance(detail["input"], dict))
+    return Problem(path, message, None if told else _shown(path, detail["input"]))
 
 
 def _settings_at(location: tuple[int | str, ...]) -> Iterable[str]:
@@ -115,6 +117,8 @@ def _settings_at(location: tuple[int | str, ...]) -> Iterable[str]:
             return AuthSpec.model_fields
         case ("providers", _, "quirks"):
             return QuirkSpec.model_fields
+        case ("services", _):
+            return ServiceConfig.model_fields
         case ("routes", _):
             return RouteConfig.model_fields
         case ("routes", _, "targets", _):

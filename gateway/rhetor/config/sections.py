@@ -8,9 +8,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from rhetor.config.assets import AssetsConfig
+from rhetor.config.plugins import PluginsConfig
+from rhetor.config.section import Seconds as Seconds
+from rhetor.config.section import Section as Section
+from rhetor.config.services import ServiceConfig, ServiceName
 from rhetor.core.capability import Capability, Feature
+from rhetor.providers.places import VALUE as PLACE
 from rhetor.providers.spec import AuthSpec, QuirkSpec
 from rhetor.routing.catalog import Midstream, Strategy
 
@@ -80,17 +86,13 @@ HostName = Annotated[str, AfterValidator(_host_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Headers = Annotated[dict[str, str], AfterValidator(_no_credentials)]
 Name = Annotated[str, Field(pattern=NAME)]
+PlaceValue = Annotated[str, Field(pattern=PLACE)]
 Alias = Annotated[str, Field(pattern=ALIAS)]
 ProviderId = Annotated[str, Field(pattern=PROVIDER_ID)]
 Tag = Annotated[str, Field(pattern=NAME)]
 Word = Annotated[str, Field(pattern=WORD)]
 Pair = Annotated[str, Field(pattern=PAIR)]
 Component = Annotated[str, Field(min_length=1, max_length=1000)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ServerConfig(Section):
@@ -159,6 +161,16 @@ class ProviderConfig(Section):
     base_url: BaseUrl | None = Field(
         None, description="Where; for openai with its version segment, e.g. `…/v1`."
     )
+    service: ServiceName | None = Field(
+        None,
+        description="The local server that it is, of `services`: it is started when it is asked, and "
+        "`base_url` is the service's own.",
+    )
+    place: dict[Name, PlaceValue] = Field(
+        default_factory=dict,
+        description="What an address needs to know of your account, where the vendor's own variables do not "
+        "tell it: `{project: my-project, location: europe-west4}`.",
+    )
     key: SecretRef | None = Field(
         None, description="Reference to the key. Built-in rows know the vendor's variable."
     )
@@ -177,6 +189,9 @@ class ProviderConfig(Section):
     )
     default_model: str | None = Field(None, description="What callers get who name only the provider.")
     embedding_model: str | None = Field(None, description="The same, for embeddings.")
+    default_models: dict[Capability, str] | None = Field(
+        None, description="The same, for other capabilities: `text-to-image: gpt-image-2`."
+    )
     capabilities: frozenset[Capability] | None = Field(None, description="Replaces the row's capabilities.")
     features: frozenset[Feature] | None = Field(None, description="Replaces the row's features.")
     headers: Headers = Field(
@@ -214,6 +229,7 @@ class TimeoutsConfig(Section):
     )
     idle_s: Seconds = Field(20.0, description="Between two reads of a stream.")
     total_s: Seconds = Field(600.0, description="The whole trip, over all attempts.")
+    job_s: Seconds = Field(3600.0, description="The same for a job, where that is longer.")
 
 
 class RouteTimeouts(Section):
@@ -223,6 +239,7 @@ class RouteTimeouts(Section):
     whole_s: Seconds | None = Field(None, description="As there.")
     idle_s: Seconds | None = Field(None, description="As there.")
     total_s: Seconds | None = Field(None, description="As there.")
+    job_s: Seconds | None = Field(None, description="As there.")
 
 
 class TargetConfig(Section):
@@ -421,6 +438,9 @@ class Config(Section):
     providers: dict[ProviderId, ProviderConfig] = Field(
         default_factory=dict, description="By id. `{}` switches a built-in row on."
     )
+    services: dict[ServiceName, ServiceConfig] = Field(
+        default_factory=dict, description="By name. A provider becomes one with `service: NAME`."
+    )
     routes: dict[Name, RouteConfig] = Field(default_factory=dict, description="By the name that callers use.")
     aliases: dict[Alias, str] = Field(
         default_factory=dict,
@@ -432,6 +452,8 @@ class Config(Section):
     discovery: DiscoveryConfig = DiscoveryConfig()
     health: HealthConfig = HealthConfig()
     store: StoreConfig = StoreConfig()
+    plugins: PluginsConfig = PluginsConfig()
+    assets: AssetsConfig = AssetsConfig()
     sessions: SessionsConfig = SessionsConfig()
     logs: LogsConfig = LogsConfig()
 
@@ -443,6 +465,8 @@ SECTIONS: Mapping[str, type[Section]] = {
     "discovery": DiscoveryConfig,
     "health": HealthConfig,
     "store": StoreConfig,
+    "plugins": PluginsConfig,
+    "assets": AssetsConfig,
     "sessions": SessionsConfig,
     "logs": LogsConfig,
 }

@@ -23,6 +23,8 @@ class Deadlines:
     whole_s: float = 120.0
     idle_s: float = 20.0
     total_s: float = 600.0
+    job_s: float = 3600.0
+    """The same for a job, which nobody waits for on the line."""
 
 
 USUAL = Deadlines()

@@ -27,6 +27,10 @@ class Capability(StrEnum):
     IMAGE_TO_3D = "image-to-3d"
 
 
+CONVERSING = frozenset({Capability.CHAT, Capability.COUNT_TOKENS, Capability.IMAGE_TO_TEXT})
+"""What is asked for in conversations: to say what is in a picture is one that a model must be able to see."""
+
+
 class Feature(StrEnum):
     """Something a chat request may need from its model."""
 

@@ -8,13 +8,14 @@ events of one reply into the reply as a whole.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from rhetor.core.content import JsonValue, Opaque, Part, Refusal, Text, Thinking, ToolUse
-from rhetor.core.errors import RhetorError
+from rhetor.core.errors import Code, RhetorError, UpstreamError
 from rhetor.core.usage import Usage
 
 
@@ -95,6 +96,77 @@ class Vector:
 
 
 @dataclass(slots=True)
+class MediumStarted:
+    """A picture, a recording, a film opens. `index` counts those of this reply from 0."""
+
+    index: int
+    media_type: str
+    prompt: str | None = None
+    """What the provider made of the prompt, where it says so."""
+
+
+@dataclass(slots=True)
+class MediumDelta:
+    """More of a medium, in order; media may be interleaved."""
+
+    index: int
+    data: bytes
+    base64: bool = False
+    """The data is base64 text: it is decoded by whoever needs the bytes, and by nobody else. Such a medium
+    comes in pieces that are base64 each for itself."""
+
+
+@dataclass(slots=True)
+class MediumLink:
+    """A medium that lies where everybody who knows the address may fetch it, for a while."""
+
+    index: int
+    url: str
+    media_type: str | None = None
+    prompt: str | None = None
+
+
+@dataclass(slots=True)
+class Timed:
+    """When something of a transcript was said. The transcript itself is told in `TextDelta`s."""
+
+    kind: Literal["segment", "word"]
+    text: str
+    start_s: float
+    end_s: float
+    speaker: str | None = None
+    confidence: float | None = None
+    """From 0 to 1."""
+
+
+@dataclass(slots=True)
+class Spoken:
+    """What a transcript's recording is."""
+
+    language: str | None = None
+    """ISO 639-1 where the provider says so, else as it writes it."""
+    duration_s: float | None = None
+
+
+@dataclass(slots=True)
+class Ranked:
+    """How well document number `index` answers; told best first."""
+
+    index: int
+    score: float
+
+
+@dataclass(slots=True)
+class Progress:
+    """The provider works on it and has nothing to show yet."""
+
+    fraction: float | None = None
+    """From 0 to 1; None: nobody knows."""
+    note: str = ""
+    """In the provider's own words: `queued`, `processing`."""
+
+
+@dataclass(slots=True)
 class UsageReport:
     """What was consumed so far; a later report replaces an earlier one."""
 
@@ -122,13 +194,22 @@ Event: TypeAlias = (
     | ToolUseDelta
     | OpaquePart
     | Vector
+    | MediumStarted
+    | MediumDelta
+    | MediumLink
+    | Timed
+    | Spoken
+    | Ranked
+    | Progress
     | UsageReport
     | Finished
     | Failed
 )
 
 ENDINGS = (Finished, Failed)
-SILENT = (Started, UsageReport)
+BESIDES_CHAT = (Vector, MediumStarted, MediumDelta, MediumLink, Timed, Spoken, Ranked, Progress)
+"""What no conversation is made of: its renderers have no words for it."""
+SILENT = (Started, UsageReport, Progress)
 """Events that commit nobody: until another one arrives, falling back is free."""
 
 
@@ -153,6 +234,34 @@ class Grammar:
 
 
 @dataclass(slots=True)
+class Medium:
+    """A picture, a recording, a film as a whole, as it came: in pieces, as bytes or as base64."""
+
+    media_type: str
+    prompt: str | None = None
+    pieces: list[MediumDelta] = field(default_factory=list)
+
+    @property
+    def data(self) -> bytes:
+        """The bytes.
+
+        Raises:
+            UpstreamError: protocol_error, the provider's base64 is none.
+        """
+        try:
+            return b"".join(b64decode(it.data, validate=True) if it.base64 else it.data for it in self.pieces)
+        except ValueError as error:
+            raise UpstreamError(f"the provider's medium is no base64: {error}", Code.PROTOCOL) from error
+
+    @property
+    def base64(self) -> str:
+        """The same as text: untouched where it came as one."""
+        if len(self.pieces) == 1 and self.pieces[0].base64:
+            return self.pieces[0].data.decode("ascii", "replace")
+        return b64encode(self.data).decode()
+
+
+@dataclass(slots=True)
 class Folded:
     """A reply as a whole."""
 
@@ -161,6 +270,10 @@ class Folded:
     parts: list[Part] = field(default_factory=list)
     logprobs: list[JsonValue] = field(default_factory=list)
     vectors: dict[int, list[float] | str] = field(default_factory=dict)
+    media: dict[int, Medium | MediumLink] = field(default_factory=dict)
+    timed: list[Timed] = field(default_factory=list)
+    spoken: Spoken | None = None
+    ranked: list[Ranked] = field(default_factory=list)
     usage: Usage | None = None
     finish: FinishReason | None = None
     stop_sequence: str | None = None
@@ -220,6 +333,20 @@ class Folder:
                 self._open.append(_OpenPart(Opaque, whole=part))
             case Vector(index, values):
                 folded.vectors[index] = values
+            case MediumDelta(index):
+                medium = folded.media[index]
+                assert isinstance(medium, Medium)
+                medium.pieces.append(event)
+            case MediumStarted(index, media_type, prompt):
+                folded.media[index] = Medium(media_type, prompt)
+            case MediumLink(index):
+                folded.media[index] = event
+            case Timed():
+                folded.timed.append(event)
+            case Spoken():
+                folded.spoken = event
+            case Ranked():
+                folded.ranked.append(event)
             case UsageReport(usage):
                 folded.usage = usage
             case Started(id, model):
@@ -288,6 +415,12 @@ def unfold(folded: Folded) -> list[Event]:
             case Opaque():
                 events.append(OpaquePart(part))
     events += [Vector(index, values) for index, values in folded.vectors.items()]
+    for index, medium in folded.media.items():
+        if isinstance(medium, MediumLink):
+            events.append(medium)
+        else:
+            events += [MediumStarted(index, medium.media_type, medium.prompt), *medium.pieces]
+    events += [*folded.timed, *([folded.spoken] if folded.spoken is not None else ()), *folded.ranked]
     if folded.usage is not None:
         events.append(UsageReport(folded.usage))
     if folded.error is not None:

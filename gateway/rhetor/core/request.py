@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from rhetor.core.capability import Capability, Feature
 from rhetor.core.content import Audio, CacheTtl, File, Image, Json, JsonValue, Part, ToolResult
 from rhetor.core.errors import BadRequest
+from rhetor.core.media import Draw, Make, Rank, Speak, Transcribe
 from rhetor.core.value import value
 
 
@@ -101,7 +102,7 @@ class Embed:
     end_user: str | None = None
 
 
-Input: TypeAlias = Chat | Embed
+Input: TypeAlias = Chat | Embed | Draw | Speak | Transcribe | Rank | Make
 
 
 @value
@@ -115,6 +116,10 @@ class Original:
     headers: Mapping[str, str] = field(default_factory=dict)
     """The caller's headers that mean something to the wire, lower case."""
 
+    def pieces(self) -> Iterator[bytes]:
+        """What makes it the same request as another one, however each was packed."""
+        yield self.body
+
 
 @value(kw_only=True)
 class Wanted:
@@ -125,7 +130,13 @@ class Wanted:
     """For this one request, in micro-dollars; models without a known price are not asked."""
     prefer: Literal["speed", "quality", "cost"] | None = None
     tags: frozenset[str] = frozenset()
-    """Of the provider, as the configuration gives them: a region, say."""
+    """Of the provider, as the configuration gives them: a region, say; or of the model, as its list does."""
+    strengths: frozenset[str] = frozenset()
+    """What it should be good at, or is to be used for: who is known for that comes first."""
+    price_class: Literal["free", "cheap", "premium"] | None = None
+    """Of those whose price is known."""
+    balance: Literal["round_robin", "least_busy", "fastest", "cheapest"] | None = None
+    """How requests are shared out among all who satisfy the demands."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,8 +169,12 @@ class Request:
     """Who was authenticated, if anybody."""
     session: str | None = None
     """The session that this is a part of."""
+    parents: tuple[str, ...] = ()
+    """The generations whose results this one is made of."""
     timeout_s: float | None = None
     """The caller's own limit for the whole trip; can only shorten the configured one."""
+    job: bool = False
+    """Nobody waits for it on the line: it may take longer."""
     detach_s: float | None = None
     """How long the reply is kept for a caller who left; 0: not at all, None: as the route says."""
     resume_s: float | None = None

@@ -10,26 +10,36 @@ import orjson
 from aiohttp import web
 
 from rhetor import tasks
+from rhetor.core.capability import Capability
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.events import Event
 from rhetor.core.ids import new_id
+from rhetor.core.request import Request
 from rhetor.http.admission import enter
 from rhetor.http.house import HOUSE, PRINCIPAL
 from rhetor.http.recorded import keepalive_of
 from rhetor.http.reply import refusal, reply_info, stream
 from rhetor.pipeline.recording import Follower, Recording
 from rhetor.wire.anthropic import ANTHROPIC
-from rhetor.wire.base import JSON_TYPE, STREAM_TYPE, Renderer, Wire
+from rhetor.wire.base import JSON_TYPE, STREAM_TYPE, Door, Renderer, Wire
+from rhetor.wire.generate import GENERATE
 from rhetor.wire.openai import OPENAI
 from rhetor.wire.openai.responses import RESPONSES
+from rhetor.wire.openai.speech import SpeechEventsDoor
 from rhetor.wire.places import NumberedRenderer, Place, parse_place
 from rhetor.wire.rhetor import RHETOR
 from rhetor.wire.sse import frame
 from rhetor.wire.tekton import TEKTON
 from rhetor.wire.tekton.reply import error_fields, usage_fields
 
-DIALECTS: Mapping[str, Wire] = {wire.name: wire for wire in (TEKTON, OPENAI, RESPONSES, ANTHROPIC, RHETOR)}
+DIALECTS: Mapping[str, Wire] = {
+    wire.name: wire for wire in (TEKTON, OPENAI, RESPONSES, ANTHROPIC, RHETOR, GENERATE)
+}
+IN_EVENTS: Mapping[tuple[str, Capability], Door] = {
+    (OPENAI.name, Capability.TEXT_TO_AUDIO): SpeechEventsDoor()
+}
+"""Doors whose replies would be no text."""
 QUERY = ("after", "dialect")
 
 
@@ -49,7 +59,7 @@ async def events(http: web.Request) -> web.StreamResponse:
     """What a recorded generation said after `Last-Event-ID` or `?after=`, and what it still says, as events.
 
     In the language of the request, or of `?dialect=` tekton, openai,
-    responses, anthropic or rhetor. Status 204 when there is nothing more to come.
+    responses, anthropic, rhetor or generate. Status 204 when there is nothing more to come.
     """
     wanted = http.query.get("dialect")
     if wanted is not None and wanted not in DIALECTS:
@@ -83,7 +93,7 @@ async def _events(http: web.Request, recording: Recording, wire: Wire) -> web.St
         if http.method == "HEAD":
             return web.Response(headers={"content-type": STREAM_TYPE})
         renderer = _renderer(follower, wire, after)
-        return await stream(http, follower, renderer, keepalive_of(wire.doors[request.capability]))
+        return await stream(http, follower, renderer, keepalive_of(_door(request, wire)))
 
 
 async def _rest(follower: Follower, wire: Wire, after: Place) -> bytes:
@@ -93,14 +103,18 @@ async def _rest(follower: Follower, wire: Wire, after: Place) -> bytes:
 
 
 def _renderer(follower: Follower, wire: Wire, after: Place) -> Renderer:
-    door = wire.doors.get(follower.request.capability)
-    if door is None:
-        message = f"{follower.request.capability} cannot be told in the language {wire.name}"
-        raise BadRequest(message, Code.UNSUPPORTED, param="dialect")
-    renderer = door.renderer(follower.request, reply_info(follower))
+    renderer = _door(follower.request, wire).renderer(follower.request, reply_info(follower))
     if renderer.content_type != STREAM_TYPE:
         renderer = _InOneFrame(renderer, wire, follower.request.id)
     return NumberedRenderer(renderer, wire.name, after)
+
+
+def _door(request: Request, wire: Wire) -> Door:
+    door = IN_EVENTS.get((wire.name, request.capability)) or wire.doors.get(request.capability)
+    if door is None:
+        message = f"{request.capability} cannot be told in the language {wire.name}"
+        raise BadRequest(message, Code.UNSUPPORTED, param="dialect")
+    return door
 
 
 class _InOneFrame:

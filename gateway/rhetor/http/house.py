@@ -12,11 +12,14 @@ from aiohttp import web
 from rhetor.core.clock import Clock
 from rhetor.http.chat.accounts import Accounts
 from rhetor.http.passes import Passes
+from rhetor.http.plugged import Plugins
 from rhetor.http.tickets import Tickets
 from rhetor.pipeline.detached import Recordings
 from rhetor.pipeline.trip import Pipeline
 from rhetor.routing.catalog import Catalog
+from rhetor.services.roster import Services
 from rhetor.sessions.manager import Sessions
+from rhetor.store.assets import Assets
 from rhetor.store.base import Documents, Ledger, Transcripts
 from rhetor.telemetry.metrics import Metrics
 
@@ -46,6 +49,8 @@ class House:
     gatekeeping: Gatekeeping
     tickets: Tickets
     sessions: Sessions
+    assets: Assets
+    services: Services
     passes: Passes
     accounts: Accounts | None
     """Who may sign in; None: nobody can."""
@@ -62,6 +67,7 @@ class House:
     """How long a connection may be kept without a request."""
     soft_errors: frozenset[str]
     """Components that hear of errors in replies with status 200."""
+    plugins: Plugins
     reload: Callable[[], Awaitable[None]]
     """Read the configuration again; raises what is wrong with it."""
     began_s: float = 0.0

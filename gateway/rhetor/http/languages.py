@@ -9,8 +9,10 @@ from aiohttp import web
 from rhetor.http.chat.refusals import PLATFORM
 from rhetor.wire.anthropic import ANTHROPIC
 from rhetor.wire.base import Wire
+from rhetor.wire.generate.conduit import CONDUIT
 from rhetor.wire.jelmore import JELMORE
 from rhetor.wire.openai import OPENAI
+from rhetor.wire.rerank import RERANK
 from rhetor.wire.tekton import TEKTON
 
 LANGUAGES: Mapping[str, Wire] = {
@@ -19,6 +21,14 @@ LANGUAGES: Mapping[str, Wire] = {
     "/v1/sessions": TEKTON,
     "/v1/generations": TEKTON,
     "/v1/contexts": TEKTON,
+    "/v1/rerank": RERANK,
+    "/v2/rerank": RERANK,
+    "/v1/generate": TEKTON,
+    "/v1/jobs": TEKTON,
+    "/v1/assets": TEKTON,
+    "/api/v1/capabilities": CONDUIT,
+    "/api/v1/transform/": CONDUIT,
+    "/api/v1/jobs/": CONDUIT,
     "/api/v1/sessions": JELMORE,
     "/api/v1/legacy/": JELMORE,
     "/api/v1/maintenance/": JELMORE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import orjson
@@ -9,8 +10,10 @@ from aiohttp import web
 
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code
+from rhetor.core.usage import Price
 from rhetor.http.house import HOUSE
 from rhetor.http.offered import Listed, find, offered
+from rhetor.http.sifted import FILTERS, sifted
 from rhetor.routing.catalog import Offer
 
 Model = dict[str, JsonValue]
@@ -20,8 +23,16 @@ PAGING = ("limit", "after_id", "before_id")
 
 
 async def models(http: web.Request) -> web.Response:
-    """List the models on offer: OpenAI's shape, or Anthropic's for callers with its headers."""
-    listed = offered(http.app[HOUSE].catalog)
+    """List the models on offer: OpenAI's shape, or Anthropic's for callers with its headers.
+
+    Filters: `capability`, `feature`, `provider`, `tag`, `strength` (words, with commas between them), `free`
+    1 or 0, `price` free, cheap or premium; `sort` by speed, price, latest or name.
+    """
+    house = http.app[HOUSE]
+    listed: Iterable[Listed] = offered(house.catalog)
+    if not FILTERS.isdisjoint(http.query):
+        health = house.pipeline.health
+        listed = sifted(listed, http.query, health, house.clock.monotonic_s())
     if speaks_anthropic(http):
         return _json(_anthropic_page([_anthropic(it) for it in listed], http))
     return _json({"object": "list", "data": [_openai(it) for it in listed]})
@@ -61,8 +72,21 @@ def _facts(offer: Offer) -> Model:
         facts["pricing"] = {
             "input_micros_per_million": offer.price.input_micros,
             "output_micros_per_million": offer.price.output_micros,
+            **{name: micros for name, micros in _media_prices(offer.price).items() if micros},
         }
+        facts["free"] = offer.free
+    if offer.tags:
+        facts["tags"] = [*sorted(offer.tags)]
     return facts
+
+
+def _media_prices(price: Price) -> dict[str, int]:
+    return {
+        "micros_per_million_characters": price.character_micros,
+        "micros_per_million_audio_ms": price.audio_micros,
+        "micros_per_million_video_ms": price.video_micros,
+        "micros_per_image": price.image_micros,
+    }
 
 
 def _anthropic(listed: Listed) -> Model:

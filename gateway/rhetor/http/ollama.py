@@ -12,7 +12,7 @@ from aiohttp import web
 from rhetor.core.capability import Capability, Feature
 from rhetor.core.content import Json, JsonValue
 from rhetor.core.errors import BadRequest, Code
-from rhetor.core.request import Chat, Request
+from rhetor.core.request import Chat, Embed, Request
 from rhetor.http.house import HOUSE
 from rhetor.http.offered import Listed, find, offered
 from rhetor.http.reply import generate as answer
@@ -35,7 +35,6 @@ MODIFIED_AT = "1970-01-01T00:00:00Z"  # nobody knows; clients demand a date
 ARCHITECTURE = "rhetor"
 """Whatever stands here, clients look for the context's length under this name."""
 NOT_KEPT = (
-    ("POST", "/api/pull"),
     ("POST", "/api/push"),
     ("POST", "/api/create"),
     ("POST", "/api/copy"),
@@ -101,7 +100,7 @@ async def version(http: web.Request) -> web.Response:
 
 
 async def not_kept(http: web.Request) -> web.Response:
-    """Refused: no model is kept here that could be pulled, pushed, created, copied or deleted (Ollama)."""
+    """Refused: no model is kept here that could be pushed, created, copied or deleted (Ollama)."""
     message = (
         "the models here are those of the gateway's providers, and not kept by it; GET /api/tags lists them"
     )
@@ -148,6 +147,7 @@ class _DoorHere:
         request = self._door.parse(body, headers)
         request.model = known_as(self._catalog, request.model)
         asked = request.input
+        assert isinstance(asked, Chat | Embed)
         if not (asked.messages if isinstance(asked, Chat) else asked.inputs):
             self._catalog.resolve(
                 request.model, request.capability

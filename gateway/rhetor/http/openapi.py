@@ -68,7 +68,9 @@ def _operation(served: Served) -> dict[str, JsonValue]:
     if parameters := [*map(_in_path, _FIELD.findall(served.path)), *map(_in_query, served.query)]:
         operation["parameters"] = parameters
     if served.method in ("POST", "PUT") and served.takes_body:
-        operation["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
+        operation["requestBody"] = {
+            "content": {kind: {"schema": {"type": "object"}} for kind in served.takes}
+        }
     if not served.public or served.asks:
         operation["security"] = [{"bearer": []}, {"key": []}]
     return operation
@@ -79,6 +81,8 @@ _ANSWERS: Mapping[int, str] = {
     201: "What was made.",
     202: "It is taken; what comes of it is told later.",
     204: "There is nothing, and nothing will come.",
+    206: "The part that was asked for.",
+    304: "What the caller has is what there is.",
 }
 _UPGRADED: Mapping[str, JsonValue] = {"101": {"description": "The connection is a WebSocket from here on."}}
 

@@ -20,7 +20,6 @@ from rhetor.http.tickets import PREFIX as TICKET_PREFIX
 from rhetor.routing.decision import explained
 from rhetor.telemetry.metrics import CONTENT_TYPE
 from rhetor.wire.wanted import KEY as REQUIREMENTS
-from rhetor.wire.wanted import KNOWN as DEMANDS
 from rhetor.wire.wanted import read_wanted
 
 COMPONENT = "rhetor"
@@ -30,15 +29,22 @@ SCRIPTS = (
     "tekton-llm-client.mjs",
     "tekton-llm-sessions.js",
     "tekton-llm-sessions.mjs",
+    "tekton-llm-media.js",
+    "tekton-llm-media.mjs",
     "rhetor-chat.js",
 )
-EXPLAINED_BY = ("model", "capability", "component", "task", *DEMANDS)
+LISTS = ("capabilities", "tags", "strengths", "use_cases")
+WORDS = ("prefer", "region", "price", "load_balancing", "speed", "cost")
+EXPLAINED_BY = ("model", "capability", "component", "task", "max_cost", *LISTS, *WORDS)
 PAGE_PARTS = {
     "base.css": "text/css",
     "console.css": "text/css",
     "console.js": "text/javascript",
     "page.js": "text/javascript",
     "prose.js": "text/javascript",
+    "services.css": "text/css",
+    "services.html": "text/html",
+    "services.js": "text/javascript",
     "session.js": "text/javascript",
     "sessions.css": "text/css",
     "sessions.html": "text/html",
@@ -123,8 +129,8 @@ async def explain(http: web.Request) -> web.Response:
 
 def _demands(query: Mapping[str, str]) -> Wanted | None:
     """What the parameters demand: lists with commas between, the rest as in a body."""
-    said: dict[str, JsonValue] = {name: query[name] for name in ("prefer", "region") if name in query}
-    for name in ("capabilities", "tags"):
+    said: dict[str, JsonValue] = {name: query[name] for name in WORDS if name in query}
+    for name in LISTS:
         if name in query:
             said[name] = [word.strip() for word in query[name].split(",")]
     if "max_cost" in query:
@@ -202,10 +208,16 @@ def _refresh(house: House) -> None:
     metrics, catalog = house.metrics, house.catalog
     metrics.set("rhetor_trips_in_flight", value=house.pipeline.in_flight)
     metrics.set("rhetor_websockets_open", value=len(house.websockets))
+    running = sum(it.request.job and not it.ended for it in house.recordings.listed.values())
+    metrics.set("rhetor_jobs_running", value=running)
+    metrics.set("rhetor_assets_bytes", value=house.assets.stored_bytes)
     metrics.set("rhetor_build_info", __version__, value=1)
     metrics.forget("rhetor_models")
     metrics.forget("rhetor_provider_up")
     metrics.forget("rhetor_breaker_open")
+    metrics.forget("rhetor_service_up")
+    for name, up in house.services.is_up().items():
+        metrics.set("rhetor_service_up", name, value=up)
     open_breakers = house.pipeline.health.open_breakers()
     for facts in catalog.providers.values():
         metrics.set("rhetor_provider_up", facts.id, value=1 if facts.available else 0)

@@ -22,6 +22,7 @@ def providers_fields(house: House) -> dict[str, JsonValue]:
             it.id: [_option(model.id, model.name or model.id, _abilities(model)) for model in it.models]
             for it in offered
         },
+        "providerTypes": {**_types(house)},
     }
 
 
@@ -34,6 +35,16 @@ def backends_fields(house: House) -> dict[str, list[str]]:
         "active_providers": on,
         "configured_providers": on,
     }
+
+
+def _types(house: House) -> dict[str, str]:
+    """Where each provider runs: elsewhere, on this machine, or here in a container."""
+    catalog, services = house.catalog, house.services
+    types = {facts.id: "local" if facts.free else "remote" for facts in catalog.providers.values()}
+    for service in map(services.named, services.names()):
+        composed = service.spec is not None and service.spec.compose is not None
+        types |= dict.fromkeys(service.providers, "docker" if composed else "local")
+    return types
 
 
 def _option(id: str, name: str, about: str) -> JsonValue:

@@ -14,11 +14,13 @@ from hashlib import sha256
 from aiohttp import web
 
 from rhetor.core.errors import BadRequest, Code, RhetorError
+from rhetor.core.media import Draw, Make, Speak, Transcribe
 from rhetor.core.request import Chat, Request
 from rhetor.http.house import House
 from rhetor.pipeline.detached import Repeat
 from rhetor.pipeline.keeping import Keep, kept
 from rhetor.pipeline.recording import Follower, Retention, Telling
+from rhetor.pipeline.shelving import Noting
 from rhetor.routing.catalog import DEFAULT_NAMES
 from rhetor.wire.base import STREAM_TYPE, Door, Renderer, ReplyInfo, Wire
 from rhetor.wire.places import NumberedRenderer
@@ -32,6 +34,8 @@ SENT = web.RequestKey("sent", bytes)
 """The body as it came, where what the caller has stored is put into it before it is the request's."""
 MOST_DETACH_S = 86_400.0  # whoever comes back after a day has asked anew
 UNKEPT = Retention()
+NOTED = (Draw, Speak, Transcribe, Make)
+"""Requests of which is noted what came of them; nobody else's reply has anything to do with the store."""
 MOST_RESUME_S = 600.0  # a provider generates for nobody meanwhile; who wants longer says that by detaching
 
 
@@ -61,7 +65,7 @@ def begin(
     key = headers.get(KEY_HEADER)
     if (retention.wanted or key) and _choices(request) > 1:
         raise BadRequest("several choices cannot be recorded: ask for one, or without a key", param="n")
-    repeat = _repeat(http, request, key) if key else None
+    repeat = repeat_of(http, request, key) if key else None
     trip = trip_of(house, request, name, retention, repeat, keep)
     if request.stream and isinstance(trip, Follower):
         door = _NumberedDoor(door, wire.name)
@@ -76,14 +80,17 @@ def trip_of(
     repeat: Repeat | None = None,
     keep: Keep | None = None,
 ) -> Telling:
-    """The trip, recorded where that is wanted.
+    """The trip, recorded where that is wanted, or where there is something to tell before anybody answers.
 
     Raises:
         RhetorError: pool_full, there is no room; who would only come back after a cut goes without.
     """
-    if retention.wanted or repeat is not None:
+    if keep is None and house.assets.notes and isinstance(request.input, NOTED):
+        keep = Noting(house.assets)
+    early = request.stream and keep is not None and not callable(keep) and keep.early
+    if retention.wanted or repeat is not None or early:
         try:
-            return house.recordings.begin(request, name, retention, repeat, keep)
+            return house.recordings.begin(request, name, retention, repeat, keep, early)
         except RhetorError as error:
             if error.code is not Code.POOL_FULL or retention.detach_s or repeat is not None:
                 raise
@@ -125,12 +132,20 @@ def _seconds(header: str, text: str) -> float:
         raise BadRequest(message, param=header) from None
 
 
-def _repeat(http: web.Request, request: Request, key: str) -> Repeat:
+def repeat_of(http: web.Request, request: Request, key: str) -> Repeat:
+    """What makes this request the same as another one with this key.
+
+    Raises:
+        BadRequest: the key is too long.
+    """
     if len(key) > KEY_LIMIT:
         message = f"{KEY_HEADER}: at most {KEY_LIMIT} characters, got {len(key)}"
         raise BadRequest(message, param=KEY_HEADER)
-    body = http.get(SENT) or (request.original.body if request.original is not None else b"")
-    return Repeat((request.principal, http.path, key), sha256(body).digest())
+    digest = sha256(http.get(SENT) or b"")
+    if SENT not in http and request.original is not None:
+        for piece in request.original.pieces():
+            digest.update(piece)
+    return Repeat((request.principal, http.path, key), digest.digest())
 
 
 def _choices(request: Request) -> int:

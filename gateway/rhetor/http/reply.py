@@ -151,11 +151,7 @@ async def answer(
     """
     if house.closing and SESSION not in http:  # a turn that is under way may end
         raise RhetorError(CLOSING, Code.SHUTTING_DOWN)
-    if request.component is None and COMPONENT_HEADER in http.headers:
-        request.component = CallerHeaders(http)[COMPONENT_HEADER] or None
-    _refuse_excess(request)
-    request.principal = http.get(PRINCIPAL)
-    request.session = http.get(SESSION)
+    of_caller(http, request)
     trip, door = begin(http, house, wire, door, request, name, keep)
     try:
         if request.stream:
@@ -166,6 +162,19 @@ async def answer(
             return await _whole(http, trip, door.renderer(request, reply_info(trip)))
     except (RhetorError, asyncio.CancelledError) as error:
         return refusal(wire, _cause(error), request.id, trip.meta)
+
+
+def of_caller(http: web.Request, request: Request) -> None:
+    """Note whose request it is, as its headers say.
+
+    Raises:
+        BadRequest: a name in it is too long, or there are too many.
+    """
+    if request.component is None and COMPONENT_HEADER in http.headers:
+        request.component = CallerHeaders(http)[COMPONENT_HEADER] or None
+    _refuse_excess(request)
+    request.principal = http.get(PRINCIPAL)
+    request.session = http.get(SESSION)
 
 
 def _refuse_excess(request: Request) -> None:
@@ -285,13 +294,20 @@ async def _stream(
 
 async def _break_off(out: EventStream, renderer: Renderer, error: RhetorError) -> web.StreamResponse:
     """Too late for a status: end the stream with the door's own error, if the caller still reads."""
-    if out.takes_more:
-        out.send(renderer.render([Failed(error)]))
+    if out.takes_more and (words := _last_words(renderer, error)):
+        out.send(words)
         with suppress(TimeoutError):
             async with asyncio.timeout(BREAK_OFF_S):
                 return await out.end()
     out.abort()
     raise CallerLeft
+
+
+def _last_words(renderer: Renderer, error: RhetorError) -> bytes:
+    """How the language says in the middle of a stream that it failed; empty: it has no words for that."""
+    with suppress(RhetorError):
+        return renderer.render([Failed(error)])
+    return b""
 
 
 async def _whole(http: web.Request, trip: Telling, renderer: Renderer) -> web.StreamResponse:

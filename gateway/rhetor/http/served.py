@@ -28,6 +28,8 @@ class Served:
     """Query parameters that it understands."""
     takes_body: bool = True
     """Where the method has one."""
+    takes: tuple[str, ...] = ("application/json",)
+    """The types that it may have."""
     passes: bool = False
     """Takes the key of a session, too: an agent calls its model here."""
     upgrades: bool = False

@@ -23,6 +23,7 @@ from rhetor.http import (
     ollama,
     openai,
     ops,
+    pull,
     responses,
     rhetor,
     tekton,
@@ -32,10 +33,17 @@ from rhetor.http.chat.table import chat_table
 from rhetor.http.house import HOUSE, House
 from rhetor.http.jelmore.table import jelmore_table
 from rhetor.http.languages import language_of_path
+from rhetor.http.media.conduit import conduit_table
+from rhetor.http.media.openai import openai_table
+from rhetor.http.media.rerank import rerank_table
+from rhetor.http.media.table import media_table
 from rhetor.http.openapi import discovery, openapi
+from rhetor.http.providers import plugin_table
 from rhetor.http.reply import header_safe, read_body, refusal
 from rhetor.http.served import Handler, Served
+from rhetor.http.services import service_table
 from rhetor.http.sessions.table import session_table
+from rhetor.http.sifted import FILTERS
 from rhetor.http.socket import websocket
 from rhetor.http.stream import CallerLeft
 from rhetor.http.whole import SERVER
@@ -72,23 +80,19 @@ def table() -> list[Served]:
         Served("ops", "GET", "/api/v1/routes/explain", ops.explain, TEKTON, query=ops.EXPLAINED_BY),
         Served("ops", "GET", "/api/v1/health/targets", ops.targets, TEKTON),
         Served("ops", "POST", "/api/v1/reload", ops.reload, TEKTON, takes_body=False),
+        *service_table(),
+        *plugin_table(),
+        *conduit_table(),
         *jelmore_table(),
         *chat_table(),
         *response_table(),
-        Served("models", "GET", "/v1/models", models.models, OPENAI, query=models.PAGING, passes=True),
-        Served("models", "GET", "/v1/models/{model:.+}", models.model, OPENAI, passes=True),
+        *model_table(),
         Served("anthropic", "POST", "/v1/messages", anthropic.messages, ANTHROPIC, passes=True),
         Served(
             "anthropic", "POST", "/v1/messages/count_tokens", anthropic.count_tokens, ANTHROPIC, passes=True
         ),
         *shared_with_ollama("", "ollama"),
-        Served("ollama", "POST", "/api/embed", ollama.embed, OLLAMA),
-        Served("ollama", "POST", "/api/embeddings", ollama.embeddings, OLLAMA),
-        Served("ollama", "GET", "/api/tags", ollama.tags, OLLAMA),
-        Served("ollama", "POST", "/api/show", ollama.show, OLLAMA),
-        Served("ollama", "GET", "/api/ps", ollama.ps, OLLAMA),
-        Served("ollama", "GET", "/api/version", ollama.version, OLLAMA),
-        *(Served("ollama", method, path, ollama.not_kept, OLLAMA) for method, path in ollama.NOT_KEPT),
+        *ollama_table(),
     ]
     for prefix in TEKTON_PREFIXES:
         served += [
@@ -107,6 +111,9 @@ def table() -> list[Served]:
             Served("openai", "POST", f"{prefix}/v1/embeddings", openai.embeddings, OPENAI),
             *generation_table(prefix),
             *session_table(prefix),
+            *media_table(prefix),
+            *openai_table(prefix),
+            *rerank_table(prefix),
             *context_table(prefix),
             *context_table(f"{prefix}/api/v1"),
             Served("tekton", "GET", f"{prefix}/ws", websocket, TEKTON, upgrades=True),
@@ -125,6 +132,29 @@ def table() -> list[Served]:
     served.append(Served("ops", "GET", "/openapi.json", describe, TEKTON, public=True))
     served.append(Served("ops", "GET", "/api/v1/discovery", discover, TEKTON, public=True))
     return served
+
+
+def model_table() -> list[Served]:
+    """What is on offer; agents ask it as well."""
+    query = (*models.PAGING, *sorted(FILTERS))
+    return [
+        Served("models", "GET", "/v1/models", models.models, OPENAI, query=query, passes=True),
+        Served("models", "GET", "/v1/models/{model:.+}", models.model, OPENAI, passes=True),
+    ]
+
+
+def ollama_table() -> list[Served]:
+    """What only Ollama's callers ask."""
+    return [
+        Served("ollama", "POST", "/api/embed", ollama.embed, OLLAMA),
+        Served("ollama", "POST", "/api/embeddings", ollama.embeddings, OLLAMA),
+        Served("ollama", "GET", "/api/tags", ollama.tags, OLLAMA),
+        Served("ollama", "POST", "/api/show", ollama.show, OLLAMA),
+        Served("ollama", "GET", "/api/ps", ollama.ps, OLLAMA),
+        Served("ollama", "GET", "/api/version", ollama.version, OLLAMA),
+        Served("ollama", "POST", pull.PATH, pull.pull, OLLAMA),
+        *(Served("ollama", method, path, ollama.not_kept, OLLAMA) for method, path in ollama.NOT_KEPT),
+    ]
 
 
 def generation_table(prefix: str) -> list[Served]:

@@ -120,7 +120,8 @@ class EventStream:
         """Break the connection off if anything was written: it must not look whole."""
         self.close()
         if self._response is not None:
-            abort(self._http)
+            # Without chunks the connection's end is the reply's, unless it is broken for all to see.
+            abort(self._http, reset=not self._chunked)
 
     def close(self) -> None:
         """Send nothing more by itself. Idempotent."""
@@ -173,13 +174,16 @@ class EventStream:
         self._timer = self._loop.call_at(self._wrote_s + self._keepalive_s, self._look)
 
 
-def abort(http: web.Request) -> None:
-    """Break the caller's connection off, whatever was still to be written."""
+def abort(http: web.Request, reset: bool = False) -> None:
+    """Break the caller's connection off, whatever was still to be written.
+
+    Args:
+        reset: so that nobody takes it for an end in order.
+    """
     transport = http.transport
     if transport is None:
         return
-    if (
-        http.protocol.writing_paused
-    ):  # else the kernel goes on to offer what it has, to somebody who does not read
+    # Else the kernel goes on to offer what it has, to somebody who does not read.
+    if reset or http.protocol.writing_paused:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     transport.abort()

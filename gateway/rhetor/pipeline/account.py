@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from rhetor.core.content import Part, Refusal, Text, Thinking, ToolResult, ToolUse
+from rhetor.core.media import Draw, Make, Rank, Speak, Transcribe
 from rhetor.core.request import Chat, Embed, Request
 from rhetor.core.usage import Usage, estimate_tokens
 
 CHARS_PER_TOKEN = 4
+MEASURES = tuple(it.name for it in fields(Usage) if it.name != "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,23 @@ def consumed(reported: Usage | None, chars: int, request: Request, whole: bool, 
     return reported
 
 
+def measured(usage: Usage, request: Request, media: int, duration_s: float | None) -> Usage:
+    """With what is known of it and no provider needs to report.
+
+    Args:
+        media: how many were begun.
+        duration_s: of the recording that was written down.
+    """
+    match request.input:
+        case Speak(text=text) if not usage.characters:
+            return replace(usage, characters=len(text))
+        case Draw() if not usage.images:
+            return replace(usage, images=media)
+        case Transcribe() if not usage.audio_ms and duration_s:
+            return replace(usage, audio_ms=round(duration_s * 1000))
+    return usage
+
+
 def total_usage(shares: Sequence[Share]) -> Usage:
     """All shares together; estimated as soon as one of them is."""
     if len(shares) == 1:
@@ -50,12 +69,8 @@ def total_usage(shares: Sequence[Share]) -> Usage:
     for share in shares:
         used = share.usage
         total = Usage(
-            total.input_tokens + used.input_tokens,
-            total.output_tokens + used.output_tokens,
-            total.cache_read_tokens + used.cache_read_tokens,
-            total.cache_write_tokens + used.cache_write_tokens,
-            total.reasoning_tokens + used.reasoning_tokens,
-            "estimated" if "estimated" in (total.source, used.source) else "provider",
+            **{name: getattr(total, name) + getattr(used, name) for name in MEASURES},
+            source="estimated" if "estimated" in (total.source, used.source) else "provider",
         )
     return total
 
@@ -77,6 +92,12 @@ def estimate_input(request: Request) -> int:
             return sum(estimate_tokens(text) for message in messages for text in _texts(message.parts))
         case Embed(inputs=inputs):
             return sum(estimate_tokens(it) if isinstance(it, str) else len(it) for it in inputs)
+        case Draw(prompt=text) | Make(prompt=text) | Speak(text=text):
+            return estimate_tokens(text)
+        case Rank(query=query, documents=documents):
+            return estimate_tokens(query) + sum(map(estimate_tokens, documents))
+        case Transcribe():
+            return 0  # what is heard is counted by its length
 
 
 def _texts(parts: Iterable[Part]) -> Iterator[str]:

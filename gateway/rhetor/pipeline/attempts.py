@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
+from rhetor import tasks
+from rhetor.core import events
 from rhetor.core.call import Deadlines
 from rhetor.core.clock import Clock
 from rhetor.core.errors import Code, Retry, RhetorError, UpstreamError
-from rhetor.core.events import SILENT, Event, Failed, Finished
+from rhetor.core.media import Speak
 from rhetor.core.record import AttemptRecord
-from rhetor.core.request import Request
+from rhetor.core.request import Chat, Request
+from rhetor.pipeline.answer import Answer, Dismiss, undo
 from rhetor.pipeline.continuation import Continuation, Prefilled, Restarted
 from rhetor.pipeline.heard import Heard
 from rhetor.pipeline.hedge import earliest
 from rhetor.pipeline.patience import Patience
 from rhetor.pipeline.watch import Watch
+from rhetor.pipeline.weight import weigh
 from rhetor.providers.provider import Prepared, Provider
 from rhetor.providers.registry import Snapshot
 from rhetor.routing.breaker import State
@@ -32,18 +36,28 @@ from rhetor.routing.health import Health
 from rhetor.routing.plan import Candidate, Plan
 from rhetor.routing.retry import Step, Tried, next_step
 from rhetor.transport.base import Phase, Progress, Response
-from rhetor.wire.base import WHOLE_LIMIT_BYTES, Chunk, Decoder
+from rhetor.wire.base import WHOLE_LIMIT_BYTES, Chunk
 
 log = logging.getLogger(__name__)
 
 LAST_WORDS_S = 1.0  # for the caller to take them, when there is no time for anything else
-ERROR_BODY_BYTES = 64 * 1024  # an error page longer than this says nothing more
 
 _OUT_OF_TIME = {
     Phase.QUEUED: Code.POOL_FULL,
+    Phase.STARTING: Code.POOL_FULL,  # which says nothing against it
     Phase.CONNECTING: Code.CONNECT_TIMEOUT,
 }
+_UNSENT = frozenset(_OUT_OF_TIME)
+_SPEAK_SOON = (Chat, Speak)
+"""What is asked for where a stream begins long before it ends: pictures and films come when they are done."""
 _REFUSES_BEGINNINGS = frozenset({Code.INVALID_REQUEST, Code.UNSUPPORTED})
+
+
+OnProgress: TypeAlias = Callable[[events.Progress], None]
+"""Hears how far a target is that has nothing to show yet, while another one may still take its place."""
+
+
+Linger: TypeAlias = Callable[[Coroutine[Any, Any, None], str], object]
 
 
 @dataclass(slots=True)
@@ -56,69 +70,28 @@ class Way:
     continuation: Continuation | None = None
 
 
-@dataclass(slots=True)
-class Answer:
-    """A target that has spoken: what it said so far, and how to hear the rest."""
-
-    candidate: Candidate
-    provider: Provider
-    prepared: Prepared
-    response: Response
-    decoder: Decoder
-    reader: AsyncIterator[bytes]
-    continuation: Continuation | None = None
-    """How its reply becomes the rest of another one."""
-    said: list[Chunk] = field(default_factory=list)
-    complete: bool = False
-    """The upstream has ended; there is no rest."""
-    entry: int = 0
-    """Its place in the log."""
-
-    @property
-    def target(self) -> Target:
-        return self.candidate.target
-
-    def hear(self, chunk: Chunk) -> bool:
-        """Keep what was said; whether it commits the gateway to this target.
-
-        Raises:
-            RhetorError: the target failed before it said anything.
-        """
-        if chunk.events or chunk.raw:
-            self.said.append(chunk)
-        return _spoken(chunk.events)
-
-    async def next(self, watch: Watch) -> Chunk:
-        """What the next read becomes; `complete` when it was the last.
-
-        Raises:
-            UpstreamError: nothing came in time, or the connection was lost.
-        """
-        watch.start()
-        try:
-            data = await anext(self.reader, b"")
-        except UpstreamError as error:
-            self.complete = True
-            last = self.decoder.close()
-            if _is_whole(last):
-                return last  # it had said why it ends; how the connection ends after that concerns nobody
-            if watch.expired is not None:
-                raise watch.expired from error
-            raise
-        finally:
-            watch.stop()
-        if data:
-            return self.decoder.feed(data)
-        self.complete = True
-        return self.decoder.close()
-
-
 class Attempts:
-    """The attempts of one trip, and their log."""
+    """The attempts of one trip, and their log.
+
+    Args:
+        dismiss: for targets that work on until they are told to stop.
+        linger: has work done for which nobody waits.
+    """
 
     def __init__(
-        self, request: Request, plan: Plan, snapshot: Snapshot, health: Health, clock: Clock
+        self,
+        request: Request,
+        plan: Plan,
+        snapshot: Snapshot,
+        health: Health,
+        clock: Clock,
+        dismiss: Dismiss,
+        linger: Linger,
+        on_progress: OnProgress | None = None,
     ) -> None:
+        self._dismiss = dismiss
+        self._linger = linger
+        self._on_progress = on_progress
         self._request = request
         self._plan = plan
         self._snapshot = snapshot
@@ -128,13 +101,15 @@ class Attempts:
         self._has_others = len(plan.candidates) + len(plan.cooling) > 1
         self._tried: list[Tried] = []
         self._failures: list[RhetorError] = []
-        self.deadlines = _deadlines(plan.route.deadlines, request.timeout_s)
+        self.deadlines = _deadlines(plan.route.deadlines, request)
         self._ends_s = clock.monotonic_s() + self.deadlines.total_s
         self.log: list[AttemptRecord] = []
 
     @property
     def may_rescue(self) -> bool:
         """Whether a reply that breaks off may be finished by somebody else."""
+        if not isinstance(self._request.input, Chat):
+            return False  # nobody goes on with another one's sounds
         return self._has_others and self._request.stream and self._plan.route.midstream is Midstream.CONTINUE
 
     async def open(self) -> Answer:
@@ -171,7 +146,7 @@ class Attempts:
     def watch(self, answer: Answer) -> Watch:
         """The clock over the rest of an answer."""
         left_s = max(self._ends_s - self._clock.monotonic_s(), LAST_WORDS_S)
-        return Watch(self._loop, answer.response, self.deadlines.idle_s, left_s)
+        return Watch(self._loop, answer, self.deadlines.idle_s, left_s)
 
     def settle(self, answer: Answer, error: RhetorError | None, outcome: str) -> None:
         """An answer has ended: whole, with an error, or left by the caller."""
@@ -236,7 +211,7 @@ class Attempts:
         return await earliest(asked, ask_second, late_s, self._discard)
 
     def _discard(self, answer: Answer) -> None:
-        answer.response.close()
+        answer.close(self._dismiss)
         self.settle(answer, None, Code.CANCELLED)
 
     async def _try(self, candidate: Candidate, ways: Iterable[Way]) -> Answer | None:
@@ -305,30 +280,61 @@ class Attempts:
         if not others:
             return left_s
         deadlines = self.deadlines
-        usual_s = deadlines.first_event_s if self._request.stream else deadlines.whole_s
+        soon = self._request.stream and isinstance(self._request.input, _SPEAK_SOON)
+        usual_s = deadlines.first_event_s if soon else deadlines.whole_s
         return min(usual_s, left_s / (others + 1))
 
     async def _first_words(self, candidate: Candidate, way: Way, progress: Progress) -> Answer:
         target = candidate.target
         provider = self._snapshot.provider_of(target)
         prepared = provider.prepare(way.request, target.model, target.key)
-        response = await provider.transport.open(prepared.call, progress)
+        response = await self._opened(provider, prepared, progress)
+        decoder = prepared.decoder()
+        answer = Answer(candidate, provider, prepared, response, decoder, response.chunks(), way.continuation)
         try:
-            if not 200 <= response.status < 300:
-                raise await _refusal(provider, prepared, response)
-            decoder = prepared.decoder()
-            answer = Answer(
-                candidate, provider, prepared, response, decoder, response.chunks(), way.continuation
-            )
-            async for data in answer.reader:
-                if answer.hear(decoder.feed(data)):
+            await answer.begin()
+            while True:
+                while data := await answer.read():
+                    if self._hear(answer, decoder.feed(data)):
+                        return answer
+                last = decoder.close()
+                spoken = self._hear(answer, last)
+                if last.follow is None:
+                    answer.complete = True  # in one piece: nothing of it was said to anybody yet
                     return answer
-            answer.hear(decoder.close())  # in one piece: nothing of it was said to anybody yet
-            answer.complete = True
-            return answer
+                await answer.go_on(last.follow)
+                if spoken:
+                    return answer
         except BaseException:
-            response.close()
+            answer.close(self._dismiss)
             raise
+
+    async def _opened(self, provider: Provider, prepared: Prepared, progress: Progress) -> Response:
+        """The response to a request. What it has begun is stopped, also where nobody waits for the answer."""
+        opening = provider.transport.open(prepared.call, progress)
+        if not prepared.outgoing.outlives:
+            return await opening
+        begun = tasks.spawn(opening, f"begin at {provider.id}")
+        try:
+            return await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            if progress.phase in _UNSENT:
+                begun.cancel()
+            self._linger(undo(begun, provider, prepared, self._dismiss), f"undo at {provider.id}")
+            raise
+
+    def _hear(self, answer: Answer, chunk: Chunk) -> bool:
+        """Keep what was said, and tell at once how far it is; whether it commits the gateway to this target.
+
+        Raises:
+            RhetorError: the target failed before it said anything.
+        """
+        spoken = answer.hear(chunk)
+        if self._on_progress is not None:
+            for event in chunk.events:
+                if isinstance(event, events.Progress):
+                    self._on_progress(event)
+        return spoken
 
     async def _hear_out(self, answer: Answer) -> None:
         """Let a target say everything before the caller hears of it."""
@@ -338,11 +344,11 @@ class Attempts:
             while not answer.complete:
                 chunk = await answer.next(watch)
                 answer.hear(chunk)
-                size += len(chunk.raw)
+                size += len(chunk.raw) or weigh(chunk.events)
                 if size > WHOLE_LIMIT_BYTES:
                     raise UpstreamError("the reply is larger than any real one", Code.PROTOCOL)
         except BaseException:
-            answer.response.close()
+            answer.close(self._dismiss)
             raise
         finally:
             watch.close()
@@ -374,36 +380,12 @@ class Attempts:
         self._tried.append(Tried(candidate, error.code, error.retry_after_s, spoke))
 
 
-def _is_whole(last: Chunk) -> bool:
-    """Whether a reply that broke off had come to its end all the same, or had ended before."""
-    return not last.events or isinstance(last.events[-1], Finished)
-
-
-def _deadlines(configured: Deadlines, wanted_s: float | None) -> Deadlines:
-    """The route's deadlines, the total shortened where the caller wants less."""
-    if wanted_s is None or wanted_s >= configured.total_s:
-        return configured
-    return replace(configured, total_s=wanted_s)
-
-
-def _spoken(events: list[Event]) -> bool:
-    """Whether these events commit the gateway to this target; a failure among the first is raised."""
-    spoken = False
-    for event in events:
-        if isinstance(event, Failed):
-            raise event.error
-        spoken = spoken or not isinstance(event, SILENT)
-    return spoken
-
-
-async def _refusal(provider: Provider, prepared: Prepared, response: Response) -> RhetorError:
-    """What a reply means that is not a success; its status says much even when its body breaks off."""
-    try:
-        body = await response.read(ERROR_BODY_BYTES)
-    except UpstreamError:
-        body = b""
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return provider.refusal(response.status, headers, body, prepared.wire)
+def _deadlines(configured: Deadlines, request: Request) -> Deadlines:
+    """The route's deadlines, the total longer for a job, and shorter where the caller wants less."""
+    total_s = max(configured.total_s, configured.job_s) if request.job else configured.total_s
+    if request.timeout_s is not None:
+        total_s = min(total_s, request.timeout_s)
+    return configured if total_s == configured.total_s else replace(configured, total_s=total_s)
 
 
 def _final(failures: list[RhetorError], log: list[AttemptRecord], spoken: bool) -> RhetorError:

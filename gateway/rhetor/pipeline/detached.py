@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 from rhetor import tasks
 from rhetor.core.errors import BadRequest, Code, RhetorError
-from rhetor.core.events import Event
+from rhetor.core.events import Event, Progress
 from rhetor.core.request import Request
 from rhetor.core.value import value
 from rhetor.pipeline.keeping import Keep, Kept, kept
@@ -78,12 +79,14 @@ class Recordings:
         retention: Retention,
         repeat: Repeat | None = None,
         keep: Keep | None = None,
+        early: bool = False,
     ) -> Follower:
         """Record a generation, or join the one that this request repeats.
 
         Args:
             retention: none at all: it goes on only while somebody follows.
             keep: gets the reply, once, however many follow.
+            early: whoever follows is told how far it is before anybody has answered.
 
         Raises:
             BadRequest: conflict, the key was used for another body.
@@ -95,9 +98,10 @@ class Recordings:
                 message = "this Idempotency-Key was used for another request: choose a new one"
                 raise BadRequest(message, Code.CONFLICT)
             request.id = recording.id
-            return Follower(self, recording, request, replayed=True)
-        trip = kept(self._pipeline.trip(request, door), keep)
+            return Follower(self, recording, request, replayed=True, early=early)
+        trip = kept(self._pipeline.trip(request, door, lambda it: self._on_progress(recording, it)), keep)
         recording = Recording(trip, retention)
+        recording.door = door
         self._charge(recording, recording.request_bytes)
         self._listed[recording.id] = recording
         if repeat is not None:
@@ -106,7 +110,7 @@ class Recordings:
             self._repeats[repeat.scope] = (repeat.digest, recording)
         recording.task = self._tasks.spawn(self._record(recording, trip), f"recording {recording.id}")
         recording.task.add_done_callback(lambda _: self._on_done(recording))
-        return Follower(self, recording, request)
+        return Follower(self, recording, request, early=early)
 
     def find(self, id: str, principal: str | None) -> Recording:
         """The generation of this id, for whoever began it.
@@ -120,9 +124,9 @@ class Recordings:
             raise BadRequest(message, Code.NOT_FOUND)
         return recording
 
-    def follow(self, recording: Recording, request: Request) -> Follower:
+    def follow(self, recording: Recording, request: Request, early: bool = False) -> Follower:
         """Read it from its beginning; `request` tells how the reply is wanted."""
-        return Follower(self, recording, request)
+        return Follower(self, recording, request, early=early)
 
     async def cancel(self, recording: Recording) -> None:
         """End a generation that runs, and its call to the provider; forget one that has ended."""
@@ -172,9 +176,14 @@ class Recordings:
             async with trip:
                 recording.open(trip.served_by)
                 async for chunk in trip.chunks():
-                    self._append(recording, chunk.events)
+                    self._append(recording, recording.news_of(chunk.events))
         except RhetorError as error:
             recording.stopped = recording.stopped or error
+
+    def _on_progress(self, recording: Recording, progress: Progress) -> None:
+        with suppress(RhetorError):  # no room to say so; that is noticed with the next words
+            self._append(recording, [progress])
+            recording.on_progress(progress)
 
     def _append(self, recording: Recording, events: list[Event]) -> None:
         """Write down what was said.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rhetor.core.events import (
     Event,
+    MediumLink,
+    MediumStarted,
+    Spoken,
     Started,
     TextDelta,
     ThinkingDelta,
@@ -23,7 +26,7 @@ class Heard:
         keeps: False where nobody can go on anyway: then it only counts.
     """
 
-    __slots__ = ("_joined", "_keeps", "_log", "_pieces", "_wordless", "chars", "usage")
+    __slots__ = ("_joined", "_keeps", "_log", "_pieces", "_wordless", "chars", "duration_s", "media", "usage")
 
     def __init__(self, keeps: bool = True) -> None:
         self._keeps = keeps
@@ -35,6 +38,10 @@ class Heard:
         """How much was heard, in characters: for estimates."""
         self.usage: Usage | None = None
         """The last that was reported."""
+        self.media = 0
+        """How many pictures, recordings, films were begun."""
+        self.duration_s: float | None = None
+        """Of the recording that is written down."""
 
     def add(self, event: Event) -> None:
         kind = type(event)
@@ -73,6 +80,10 @@ class Heard:
         match event:
             case ThinkingDelta(text) | ToolUseDelta(arguments=text):
                 self.chars += len(text)
+            case MediumStarted() | MediumLink():
+                self.media += 1
+            case Spoken(duration_s=duration_s):
+                self.duration_s = duration_s or self.duration_s
         if not self._keeps:
             return
         if text := self.text:

@@ -11,13 +11,13 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from types import TracebackType
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import RhetorError
 from rhetor.core.events import ENDINGS, Folded, Folder
 from rhetor.core.request import Request
-from rhetor.pipeline.attempts import Answer
+from rhetor.pipeline.answer import Answer
 from rhetor.pipeline.trip import Trip
 from rhetor.pipeline.weight import weigh
 from rhetor.routing.catalog import Target
@@ -28,8 +28,22 @@ log = logging.getLogger(__name__)
 KEEP_S = 2.0  # a store that takes longer is as good as down, and a caller waits meanwhile
 LARGEST_BYTES = 16 << 20  # of one reply, while it is collected
 
-Keep: TypeAlias = Callable[[Folded], Awaitable[None]]
+HandOver: TypeAlias = Callable[[Folded], Awaitable[None]]
 """Stores a reply that has ended. One that failed, `error` set, comes too: with what was said until then."""
+
+
+class Wrapping(Protocol):
+    """Whoever stores a reply in a way of its own, while it comes."""
+
+    @property
+    def early(self) -> bool:
+        """Whether callers who stream are told how far it is before anybody has answered."""
+
+    def wrap(self, trip: Trip) -> Kept: ...
+
+
+Keep: TypeAlias = HandOver | Wrapping
+"""How a reply is kept."""
 
 
 class Kept:
@@ -41,7 +55,7 @@ class Kept:
         within_s: how long keeping may take, in seconds.
     """
 
-    def __init__(self, trip: Trip, keep: Keep, within_s: float) -> None:
+    def __init__(self, trip: Trip, keep: HandOver, within_s: float) -> None:
         self._trip = trip
         self._keep = keep
         self._within_s = within_s
@@ -111,4 +125,6 @@ class Kept:
 
 def kept(trip: Trip, keep: Keep | None) -> Trip | Kept:
     """The trip, kept where somebody wants that."""
-    return trip if keep is None else Kept(trip, keep, KEEP_S)
+    if keep is None:
+        return trip
+    return Kept(trip, keep, KEEP_S) if callable(keep) else keep.wrap(trip)

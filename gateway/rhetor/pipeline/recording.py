@@ -10,24 +10,26 @@ from __future__ import annotations
 import asyncio
 import copy
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import fields, replace
 from datetime import datetime
 from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, TypeAlias
 
-from rhetor.core.content import JsonValue
+from rhetor.core.content import JsonValue, Url
 from rhetor.core.errors import Code, RhetorError
 from rhetor.core.events import (
     ENDINGS,
     SILENT,
     Event,
     Failed,
+    Progress,
     Started,
     UsageReport,
 )
-from rhetor.core.request import Chat, Original, Request
+from rhetor.core.media import Draw, Make, Rank, Speak, Transcribe
+from rhetor.core.request import Chat, Embed, Input, Original, Request
 from rhetor.core.usage import Usage
 from rhetor.core.value import value
 from rhetor.pipeline.keeping import Kept
@@ -84,6 +86,10 @@ class Recording:
         self.keep_s = max(retention.detach_s, retention.resume_s)
         """How long it is kept after its end."""
         self.state = State.RUNNING
+        self.door = ""
+        """Which it was asked for at."""
+        self.progress: Progress | None = None
+        """How far it was, when that was told last."""
         self.usage: Usage | None = None
         self.error: RhetorError | None = None
         self.heard_content = False
@@ -93,6 +99,9 @@ class Recording:
         self.request_bytes = BASE_BYTES + _said_bytes(trip.request) + _words_bytes(trip.request)
         self._chunks: list[list[Event]] = []
         self._opened = False
+        self._started = False
+        self._early: list[Progress] = []
+        """What was told before anybody answered, and comes again in the answer."""
         self._lost: RhetorError | None = None
         self._news = asyncio.Event()
         # What its owner notes of it.
@@ -109,6 +118,11 @@ class Recording:
     @property
     def ended(self) -> bool:
         return self.state is not State.RUNNING
+
+    @property
+    def answered(self) -> bool:
+        """Somebody answers, or has."""
+        return self._opened
 
     @property
     def held_bytes(self) -> int:
@@ -130,16 +144,30 @@ class Recording:
         for event in events:
             if isinstance(event, UsageReport):
                 self.usage = event.usage
+            elif isinstance(event, Progress):
+                self.progress = event
+            elif isinstance(event, Started):
+                self._started = True
             elif isinstance(event, ENDINGS):
                 self._end(event.error if isinstance(event, Failed) else None)
             elif not isinstance(event, SILENT):
                 self.heard_content = True
         self._tell()
 
+    def on_progress(self, progress: Progress) -> None:
+        """How far it is, before anybody has answered."""
+        self._early.append(progress)
+
+    def news_of(self, events: list[Event]) -> list[Event]:
+        """These without what was told before."""
+        if not self._early:
+            return events
+        return [it for it in events if not any(it is told for told in self._early)]
+
     def fail(self, error: RhetorError) -> None:
         """It cannot go on; who follows is told why."""
         if self._opened:
-            start: list[Event] = [] if self._chunks else [Started("", "")]
+            start: list[Event] = [] if self._started else [Started("", "")]
             events = [*start, Failed(error)]
             self.append(events, weigh(events))
         else:
@@ -218,6 +246,7 @@ class Follower:
     Args:
         request: of the caller who follows; it may not be the one who began.
         replayed: the caller asked for what somebody had asked before, and did not begin it.
+        early: it is told how far it is before anybody answers; then only reading raises, when nobody does.
 
     Raises:
         RhetorError: on entering, when nobody could answer.
@@ -226,17 +255,24 @@ class Follower:
     verbatim = False
 
     def __init__(
-        self, owner: Followed, recording: Recording, request: Request, replayed: bool = False
+        self,
+        owner: Followed,
+        recording: Recording,
+        request: Request,
+        replayed: bool = False,
+        early: bool = False,
     ) -> None:
         self.request = request
         self.recording = recording
         self.replayed = replayed
+        self._early = early
         self._owner = owner
 
     async def __aenter__(self) -> Follower:
         self._owner.on_joined(self.recording)
         try:
-            await self.recording.opened()
+            if not self._early:
+                await self.recording.opened()
         except BaseException:
             self._owner.on_left(self.recording)
             raise
@@ -259,9 +295,15 @@ class Follower:
     def began_at(self) -> datetime:
         return self.recording.began_at
 
-    def chunks(self) -> AsyncIterator[Chunk]:
-        """The reply, from its first event to its ending; exactly one ending."""
-        return self.recording.chunks()
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """The reply, from its first event to its ending; exactly one ending.
+
+        Raises:
+            RhetorError: nobody answered, which only shows here to whoever came early.
+        """
+        async for chunk in self.recording.chunks():
+            yield chunk
+        await self.recording.opened()
 
 
 def _said_bytes(request: Request) -> int:
@@ -278,7 +320,18 @@ def _words_bytes(request: Request) -> int:
     if (original := request.original) is not None:
         words += original.headers.values()
         words.append(_kept_of(original))
+    words += _words_of(request.input)
     return sum(map(sys.getsizeof, words))
+
+
+def _words_of(input: Input) -> Iterable[str]:
+    """The texts of a request that is no conversation, as far as they are not in its body as well."""
+    if isinstance(input, Rank):
+        yield from input.documents
+    if not isinstance(input, Chat | Embed):
+        for each in fields(input):
+            if isinstance(said := getattr(input, each.name), str):
+                yield said
 
 
 def _light(request: Request) -> Request:
@@ -287,9 +340,40 @@ def _light(request: Request) -> Request:
     if original is not None:
         kept = _kept_of(original)
         original = Original(original.wire, b"", {} if kept is None else {KEPT_FIELD: kept})
-    input = request.input
-    light = Chat(messages=()) if isinstance(input, Chat) else replace(input, inputs=(), end_user=None)
-    return replace(request, input=light, original=original, unsaid=(), fallbacks=(), task=None, wanted=None)
+    return replace(
+        request,
+        input=_lightened(request.input),
+        original=original,
+        unsaid=(),
+        fallbacks=(),
+        task=None,
+        wanted=None,
+    )
+
+
+def _lightened(input: Input) -> Input:
+    match input:
+        case Chat():
+            return Chat(messages=())
+        case Embed():
+            return replace(input, inputs=(), end_user=None)
+        case Draw():
+            return Draw(
+                prompt="",
+                count=input.count,
+                size=input.size,
+                quality=input.quality,
+                background=input.background,
+                format=input.format,
+            )
+        case Speak():
+            return replace(input, text="", instructions=None, extra={})
+        case Transcribe():
+            return replace(input, audio=Url(""), prompt=None, extra={})
+        case Rank():
+            return replace(input, query="", extra={})  # with the documents, for who wants them back
+        case Make():
+            return replace(input, prompt="", sources=(), extra={})
 
 
 def _kept_of(original: Original) -> str | None:

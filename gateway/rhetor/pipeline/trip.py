@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from types import TracebackType
 
 from rhetor import tasks
+from rhetor.core.call import Call
 from rhetor.core.capability import Capability
 from rhetor.core.clock import Clock
 from rhetor.core.content import JsonValue
@@ -20,16 +22,19 @@ from rhetor.core.ids import new_id
 from rhetor.core.record import TripRecord
 from rhetor.core.request import Chat, Request
 from rhetor.core.usage import Usage
-from rhetor.pipeline.account import Share, consumed, total_cost_micros, total_usage
-from rhetor.pipeline.attempts import Answer, Attempts
+from rhetor.pipeline.account import Share, consumed, measured, total_cost_micros, total_usage
+from rhetor.pipeline.answer import Answer
+from rhetor.pipeline.attempts import Attempts, OnProgress
 from rhetor.pipeline.heard import Heard
 from rhetor.pipeline.ledger import LedgerQueue
 from rhetor.pipeline.watch import Watch
+from rhetor.providers.provider import Provider
 from rhetor.providers.registry import Registry, Snapshot
 from rhetor.routing.catalog import LONGEST_NAME, Midstream, Target
 from rhetor.routing.health import Health
 from rhetor.routing.plan import Plan, plan
 from rhetor.tasks import Tasks
+from rhetor.transport.base import Progress
 from rhetor.wire.base import Chunk
 
 DRAIN_S = 30.0  # how long a reply is heard out that nobody listens to any more
@@ -48,10 +53,14 @@ class Pipeline:
         """Replies that are heard out after their callers have left."""
         self._under_way: Counter[Snapshot] = Counter()
 
-    def trip(self, request: Request, door: str) -> Trip:
+    def trip(self, request: Request, door: str, on_progress: OnProgress | None = None) -> Trip:
         """A trip for this request, which gets its id here if it has none."""
         request.id = request.id or new_id("gen")
-        return Trip(self, request, door)
+        return Trip(self, request, door, on_progress)
+
+    def dismiss(self, provider: Provider, call: Call) -> None:
+        """Send a call whose reply nobody needs."""
+        self.drains.spawn(_dismissed(provider, call), f"dismiss {provider.id}")
 
     @property
     def in_flight(self) -> int:
@@ -88,7 +97,9 @@ class Trip:
         RhetorError: on entering, when nobody could answer.
     """
 
-    def __init__(self, pipeline: Pipeline, request: Request, door: str) -> None:
+    def __init__(
+        self, pipeline: Pipeline, request: Request, door: str, on_progress: OnProgress | None = None
+    ) -> None:
         self.request = request
         self.began_at = pipeline.clock.utc()
         self.verbatim = False
@@ -103,6 +114,7 @@ class Trip:
         }
         self._pipeline = pipeline
         self._door = door
+        self._on_progress = on_progress
         self._began_s = pipeline.clock.monotonic_s()
         self._snapshot: Snapshot = pipeline.registry.snapshot
         self._plan: Plan | None = None
@@ -123,12 +135,19 @@ class Trip:
         try:
             self._plan = plan(self.request, self._snapshot.catalog, pipeline.health, self._began_s)
             self._attempts = Attempts(
-                self.request, self._plan, self._snapshot, pipeline.health, pipeline.clock
+                self.request,
+                self._plan,
+                self._snapshot,
+                pipeline.health,
+                pipeline.clock,
+                pipeline.dismiss,
+                pipeline.drains.spawn,
+                self._on_progress,
             )
             self._on_answer(await self._attempts.open())
             self._heard = Heard(keeps=self._attempts.may_rescue)
             self._first_event_s = pipeline.clock.monotonic_s()
-            self.verbatim = self.answer.prepared.verbatim
+            self.verbatim = self.answer.prepared.verbatim and self.answer.decoder.has_frames
         except BaseException as error:
             self._close(error)
             raise
@@ -272,7 +291,7 @@ class Trip:
         self._settled = True
         self._attempts.settle(answer, error, outcome)
         if error is not None:
-            answer.response.close()
+            answer.close(self._pipeline.dismiss)
         continuation = answer.continuation
         chars = self._heard.chars
         said = chars - self._chars_told + (continuation.skipped_chars if continuation else 0)
@@ -280,6 +299,8 @@ class Trip:
         reported = continuation.reported if continuation else self._heard.usage
         guessed = answer.provider.quirks.usage_estimated
         usage = consumed(reported, said, self.request, outcome == "ok", guessed)
+        if not isinstance(self.request.input, Chat):
+            usage = measured(usage, self.request, self._heard.media, self._heard.duration_s)
         self.meta["usage_source"] = usage.source
         if self.request.capability is Capability.COUNT_TOKENS:
             usage = Usage()  # the number is the answer, and consumes nothing
@@ -336,7 +357,7 @@ class Trip:
         if self._watch is not None:
             self._watch.close()
         if self._answer is not None:
-            self._answer.response.close()
+            self._answer.close(pipeline.dismiss)
         if self._outcome is None:
             outcome = _outcome_of(error)
             self._settle(outcome)
@@ -366,6 +387,12 @@ class Trip:
             principal=self.request.principal,
             session=self.request.session,
         )
+
+
+async def _dismissed(provider: Provider, call: Call) -> None:
+    with suppress(UpstreamError, TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            (await provider.transport.open(call, Progress())).close()
 
 
 def _added(answer: Answer, chunk: Chunk) -> Chunk:

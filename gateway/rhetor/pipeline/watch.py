@@ -9,10 +9,18 @@ is slow does not count against the provider, but against the trip.
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from rhetor import tasks
 from rhetor.core.errors import Code, UpstreamError
 from rhetor.transport.base import Response
+
+
+class Answering(Protocol):
+    """Whoever is listened to; a reply that is told in several responses has another one each time."""
+
+    @property
+    def response(self) -> Response: ...
 
 
 class Watch:
@@ -27,18 +35,18 @@ class Watch:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, response: Response, idle_s: float, left_s: float
+        self, loop: asyncio.AbstractEventLoop, answering: Answering, idle_s: float, left_s: float
     ) -> None:
         now_s = loop.time()
         self._loop = loop
-        self._response = response
+        self._answering = answering
         self._task = asyncio.current_task(loop)
         self._trip_ends_s = now_s + left_s
         self._reads_end_s = self._trip_ends_s
         self._hurries = False
         """The timer may be too late for the next read."""
         self._reading_since_s: float | None = None
-        self._idle_s = idle_s
+        self.idle_s = idle_s
         self._timer: asyncio.TimerHandle | None = None
         self.expired: UpstreamError | None = None
         self._arm(now_s, self._trip_ends_s)
@@ -66,7 +74,7 @@ class Watch:
         self._cancel()
 
     def _arm(self, since_s: float, ends_s: float) -> None:
-        self._timer = self._loop.call_at(min(since_s + self._idle_s, ends_s), self._look)
+        self._timer = self._loop.call_at(min(since_s + self.idle_s, ends_s), self._look)
 
     def _look(self) -> None:
         self._timer = None
@@ -75,8 +83,8 @@ class Watch:
             self._look_while_nobody_reads(now_s)
         elif now_s >= self._reads_end_s:
             self._expire("the reply took longer than the whole trip may", Code.TOTAL_TIMEOUT)
-        elif now_s >= self._reading_since_s + self._idle_s:
-            self._expire(f"the provider was silent for {self._idle_s:g} s", Code.IDLE_TIMEOUT)
+        elif now_s >= self._reading_since_s + self.idle_s:
+            self._expire(f"the provider was silent for {self.idle_s:g} s", Code.IDLE_TIMEOUT)
         else:
             self._arm(self._reading_since_s, self._reads_end_s)
 
@@ -91,7 +99,7 @@ class Watch:
 
     def _expire(self, message: str, code: Code) -> UpstreamError:
         self.expired = UpstreamError(message, code)
-        self._response.close()
+        self._answering.response.close()
         return self.expired
 
     def _cancel(self) -> None:

@@ -11,12 +11,16 @@ from rhetor.core.events import (
     Event,
     Failed,
     Finished,
+    MediumDelta,
+    MediumLink,
+    MediumStarted,
     OpaquePart,
     RefusalDelta,
     Started,
     TextDelta,
     ThinkingDelta,
     ThinkingSigned,
+    Timed,
     ToolUseDelta,
     ToolUseStarted,
     Vector,
@@ -40,6 +44,12 @@ def _content_bytes(event: Event) -> int:
             return sys.getsizeof(text)
         case Vector(_, values):
             return sys.getsizeof(values) + (0 if isinstance(values, str) else NUMBER_BYTES * len(values))
+        case MediumDelta(_, data):
+            return sys.getsizeof(data)
+        case MediumStarted(_, name, prompt) | MediumLink(_, name, _, prompt):
+            return sys.getsizeof(name) + sys.getsizeof(prompt)
+        case Timed(_, text, speaker=speaker):
+            return sys.getsizeof(text) + sys.getsizeof(speaker) + 3 * NUMBER_BYTES
         case OpaquePart(part):
             return json_bytes(part.data)
         case Started(id, name) | ToolUseStarted(_, id, name):

@@ -1,23 +1,30 @@
-"""The built-in table of providers: read from `builtin.toml`, validated into rows."""
+"""The built-in table of providers: read from `builtin.toml` and `rows/`, validated into rows."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from rhetor.providers.spec import ProviderRow
 
+PARTS = ("rows/speech.toml", "rows/pictures.toml", "rows/clouds.toml", "rows/rerank.toml")
+"""Besides, by what their providers are known for."""
 
+
+@cache
 def load_builtin() -> Mapping[str, ProviderRow]:
-    """The rows by id, in the order of the file. Reads the file every time: keep what you get.
+    """The rows by id, in the order of the files, which are read once in the life of a process.
 
     Raises:
         pydantic.ValidationError: a row says what rows cannot say.
     """
-    table = tomllib.loads(files(__package__).joinpath("builtin.toml").read_text("utf-8"))
+    table: dict[str, dict[str, object]] = {}
+    for part in ("builtin.toml", *PARTS):
+        table |= tomllib.loads(files(__package__).joinpath(part).read_text("utf-8"))
     return MappingProxyType({id: ProviderRow.model_validate({"id": id, **row}) for id, row in table.items()})
 
 

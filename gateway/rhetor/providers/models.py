@@ -14,8 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -65,6 +67,10 @@ def merge(entry: ModelEntry, facts: ModelFacts | None, source: str = PROVIDERS_L
         features = frozenset(feature for feature in Feature if feature in entry.features)
     elif features is not None:
         features = frozenset(feature for feature in features if feature not in entry.lacks)
+    price = known.price
+    if entry.free is not None:
+        # What costs nothing today did not yesterday: a list is newer than every catalogue.
+        price = Price(0, 0) if entry.free else price if price != Price(0, 0) else None
     return replace(
         known,
         id=entry.id,
@@ -72,21 +78,27 @@ def merge(entry: ModelEntry, facts: ModelFacts | None, source: str = PROVIDERS_L
         context_tokens=entry.context_tokens or known.context_tokens,
         max_output_tokens=entry.max_output_tokens or known.max_output_tokens,
         features=features,
+        price=price,
         capabilities=known.capabilities if entry.capabilities is None else entry.capabilities,
         source=f"{source}; {known.source}" if known.source else source,
     )
 
 
 _NOTHING: frozenset[Capability] = frozenset()
+_PICTURES = frozenset({Capability.TEXT_TO_IMAGE, Capability.IMAGE_TO_IMAGE})
+_FILMS = frozenset({Capability.TEXT_TO_VIDEO, Capability.IMAGE_TO_VIDEO})
 _BY_NAME: Sequence[tuple[re.Pattern[str], frozenset[Capability]]] = [
     (re.compile(pattern), capabilities)
     for pattern, capabilities in (
         (r"embed|\b(bge|gte|e5|voyage)-", frozenset({Capability.EMBEDDINGS})),
         (r"rerank", frozenset({Capability.RERANK})),
-        (r"transcri|whisper", frozenset({Capability.AUDIO_TO_TEXT})),
-        (r"\btts\b|orpheus", frozenset({Capability.TEXT_TO_AUDIO})),
-        (r"gpt-image|chatgpt-image|dall-e|imagen", frozenset({Capability.TEXT_TO_IMAGE})),
-        (r"moderation|realtime|-live\b|-ocr\b|decider|\bveo-|\blyria-", _NOTHING),
+        (r"moderation|realtime|-live\b|-ocr\b|decider", _NOTHING),
+        (r"transcri|whisper|\bscribe|parakeet|\bstt\b|\basr\b", frozenset({Capability.AUDIO_TO_TEXT})),
+        (r"\btts\b|orpheus|kokoro|\beleven_|\baura-|\blyria-", frozenset({Capability.TEXT_TO_AUDIO})),
+        (r"imagine-video|\bveo-|\bsora|[ti]2v\b|seedance|\bkling", _FILMS),
+        (r"gpt-image|chatgpt-image|imagine-image|\bflux\b|seedream|nano-banana|qwen-image", _PICTURES),
+        (r"gemini-[\w.-]*image", _PICTURES | {Capability.CHAT}),
+        (r"dall-e|imagen|stable-diffusion|\bsdxl", frozenset({Capability.TEXT_TO_IMAGE})),
     )
 ]
 
@@ -108,6 +120,34 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Dollars(_Strict):
+    """What a medium costs; the file explains the fields. As text, since 0.006 is no binary fraction."""
+
+    characters: Decimal | None = None
+    minute: Decimal | None = None
+    image: Decimal | None = None
+    second_of_video: Decimal | None = None
+
+    def added_to(self, price: Price | None) -> Price:
+        """The price with this; tokens cost nothing where only the medium is paid for."""
+        return replace(
+            price or Price(0, 0),
+            character_micros=_whole(self.characters, TOKENS_PER_PRICE),
+            audio_micros=_whole(self.minute, TOKENS_PER_PRICE * TOKENS_PER_PRICE, MINUTE_MS),
+            image_micros=_whole(self.image, TOKENS_PER_PRICE),
+            video_micros=_whole(self.second_of_video, TOKENS_PER_PRICE * TOKENS_PER_PRICE, SECOND_MS),
+        )
+
+
+SECOND_MS = 1000
+MINUTE_MS = 60 * SECOND_MS
+
+
+def _whole(dollars: Decimal | None, factor: int, unit: int = 1) -> int:
+    """Dollars for a unit as whole micro-dollars for as much as `Price` counts them by."""
+    return int((dollars * factor / unit).to_integral_value(ROUND_HALF_UP)) if dollars is not None else 0
+
+
 class Limits(_Strict):
     """One model of `limits.toml`; the file explains the fields."""
 
@@ -116,27 +156,32 @@ class Limits(_Strict):
     lacks: frozenset[Feature] = frozenset()
     capabilities: frozenset[Capability] | None = None
     free: bool = False
+    dollars: Dollars | None = None
 
 
 class ProviderLimits(_Strict):
     docs: Source
     offered: tuple[str, ...] = ()
     models: dict[str, Limits] = {}
+    otherwise: Limits | None = None
 
     def of(self, model_id: str) -> Limits | None:
         """The entry with the longest key that the id begins with, up to a word's end."""
         fitting = [key for key in self.models if _begins(model_id, key)]
-        return self.models[max(fitting, key=len)] if fitting else None
+        return self.models[max(fitting, key=len)] if fitting else self.otherwise
 
 
+@cache
 def load_limits() -> Mapping[str, ProviderLimits]:
-    """`limits.toml`, by provider.
+    """`limits.toml`, by provider; the file is read once in the life of a process.
 
     Raises:
         pydantic.ValidationError: the file is wrong.
     """
     table = tomllib.loads(files(__package__).joinpath("limits.toml").read_text("utf-8"))
-    return {provider: ProviderLimits.model_validate(entry) for provider, entry in table.items()}
+    return MappingProxyType(
+        {provider: ProviderLimits.model_validate(entry) for provider, entry in table.items()}
+    )
 
 
 class Catalogue:
@@ -154,7 +199,8 @@ class Catalogue:
         self._priced = priced
         self._limits = limits
         self._clock = clock
-        self._genai_prices = f"genai-prices {version('genai-prices')}"
+        # Asking for a version reads folders: only who has prices needs it.
+        self._genai_prices = f"genai-prices {version('genai-prices')}" if priced else ""
         # Most ids are somebody's own: looking there first spares OpenRouter's list its 900 rules an id.
         self._by_id = {
             id: {model.id.lower(): model for model in provider.models if model.is_match(model.id)}
@@ -175,15 +221,17 @@ class Catalogue:
         if limits is not None and dated is not None:
             sources.append(dated.docs.url)
             days.append(date.fromisoformat(dated.docs.read))
+            price = limits.dollars.added_to(price) if limits.dollars is not None else price
             price = Price(0, 0) if limits.free else price
+        capabilities = _capabilities_of(model_id, limits, priced)
         return ModelFacts(
             id=model_id,
             name=(priced.name if priced else None) or model_id,
             context_tokens=(limits and limits.context_tokens) or (priced and priced.context_window) or None,
             max_output_tokens=limits.max_output_tokens if limits else None,
             price=price,
-            features=row.features - limits.lacks if limits else None,
-            capabilities=_capabilities_of(model_id, limits, priced),
+            features=row.features - limits.lacks if limits and Capability.CHAT in capabilities else None,
+            capabilities=capabilities,
             as_of=min(days, default=None),
             source="; ".join(sources),
         )
@@ -195,6 +243,8 @@ class Catalogue:
         of what the row offers, and those whose id in the catalogue is not what
         callers write.
         """
+        if row.deployments:
+            return ()
         limits = self._limits.get(row.id)
         ids: Iterable[str] = limits.offered if limits is not None else ()
         if not ids:

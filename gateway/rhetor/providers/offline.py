@@ -187,6 +187,8 @@ def _answer(request: Request, id: str) -> Iterator[Event]:
         case Chat() as chat:
             _expect(request, ECHO)
             return echo(chat, id, request.model)
+        case _:
+            raise BadRequest(f"the offline provider offers no {request.capability}", Code.UNSUPPORTED)
 
 
 def _expect(request: Request, model: str) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from rhetor.core.capability import Capability
 from rhetor.core.request import Request, Wanted
 from rhetor.routing.balance import cost_of
-from rhetor.routing.catalog import Candidate, Catalog, Line, Prospect, Prospects, Route, Strategy, Target
+from rhetor.routing.catalog import (
+    Candidate,
+    Catalog,
+    Line,
+    Prospect,
+    Prospects,
+    Route,
+    Strategy,
+    Target,
+    default_model,
+)
 from rhetor.routing.needs import Needs
 from rhetor.routing.prospects import keep, make_line, prospects_of
 from rhetor.routing.sieve import Hindrance, unfit
@@ -31,6 +41,8 @@ def chosen_line(request: Request, wanted: Wanted, needs: Needs, catalog: Catalog
 
 
 def _prices_matter(wanted: Wanted) -> bool:
+    if wanted.balance == "cheapest":
+        return False  # it is balanced anew for each request
     return wanted.max_cost_micros is not None or wanted.prefer in ("cost", "quality")
 
 
@@ -56,10 +68,11 @@ def _choose(capability: Capability, wanted: Wanted, needs: Needs, catalog: Catal
             fit.append(group)
     if fit:
         left_out += [_left_out(group[0], "answers only where nobody else can") for group in resorts]
-    strategy = Strategy.FASTEST if wanted.prefer == "speed" else Strategy.PRIORITY
+    strategy = Strategy(wanted.balance or ("fastest" if wanted.prefer == "speed" else "priority"))
     targets = tuple(group[0].target for group in fit or resorts)
     route = Route(name=NAME, targets=targets, strategy=strategy, deadlines=catalog.deadlines)
-    return make_line(route, _sorted(fit or resorts, wanted, needs, catalog), tuple(left_out), chosen=True)
+    groups = _sorted(fit or resorts, capability, wanted, needs, catalog)
+    return make_line(route, groups, tuple(left_out), chosen=True)
 
 
 def _left_out(prospect: Prospect, reason: str) -> Candidate:
@@ -87,16 +100,23 @@ def _refusal(prospect: Prospect, needs: Needs) -> str | None:
     return against[1] if against is not None and against[0] is Hindrance.UNABLE else None
 
 
-def _sorted(fit: list[Prospects], wanted: Wanted, needs: Needs, catalog: Catalog) -> list[Prospects]:
-    """The most wanted first; undescribed models come late, and each provider's default before its others."""
+def _sorted(
+    fit: list[Prospects], capability: Capability, wanted: Wanted, needs: Needs, catalog: Catalog
+) -> list[Prospects]:
+    """The most wanted first: who is known for most of what is wished, and of those the best by preference.
 
-    def rank(group: Prospects) -> tuple[bool, float, bool]:
+    Undescribed models come late, and each provider's default before its others.
+    """
+
+    def rank(group: Prospects) -> tuple[int, bool, float, bool]:
         first = group[0]
         facts = catalog.providers[first.target.provider]
         undescribed = first.features is None and bool(needs.features)
         cost = cost_of(first, needs)
         known = first.price is not None
         by = {"cost": cost, "quality": -cost if known else 0.0}.get(wanted.prefer or "", 0.0)
-        return undescribed, by, first.target.model not in (facts.default_model, facts.embedding_model)
+        lacking = len(wanted.strengths - first.tags)
+        unusual = first.target.model != default_model(facts, capability)
+        return lacking, undescribed, by, unusual
 
     return sorted(fit, key=rank)

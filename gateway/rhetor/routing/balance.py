@@ -70,12 +70,19 @@ def _cheapest(
     return sorted(line, key=lambda prospect: cost_of(prospect, needs))
 
 
+def _round_robin(
+    line: Sequence[Prospect], needs: Needs, health: Health, now_s: float, reader: Target | None
+) -> list[Prospect]:
+    return sorted(line, key=lambda prospect: health.turn(prospect.target))
+
+
 ORDERS: Mapping[Strategy, Order] = {
     Strategy.PRIORITY: _priority,
     Strategy.WEIGHTED: _weighted,
     Strategy.LEAST_BUSY: _least_busy,
     Strategy.FASTEST: _fastest,
     Strategy.CHEAPEST: _cheapest,
+    Strategy.ROUND_ROBIN: _round_robin,
 }
 REMEMBERING = frozenset({Strategy.WEIGHTED, Strategy.LEAST_BUSY, Strategy.FASTEST})
 """Strategies for which targets are as good as each other, so that it may count who knows a conversation."""

@@ -18,12 +18,13 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from rhetor.core.call import USUAL, Deadlines
-from rhetor.core.capability import Capability, Feature
+from rhetor.core.capability import CONVERSING, Capability, Feature
 from rhetor.core.errors import BadRequest, Code
 from rhetor.core.usage import Price
 from rhetor.core.value import value
 
 DEFAULT_NAMES = ("", "auto", "default")
+FREE = Price(0, 0)
 SUGGESTIONS = 3
 LONGEST_NAME = 200  # longer ones are not compared with every model, nor repeated whole in errors
 
@@ -53,10 +54,19 @@ class Offer:
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     price: Price | None = None
+    created_s: int | None = None
+    """Unix time at which it appeared, where its provider's list says so."""
+    tags: frozenset[str] = frozenset()
+    """What else tells it from others: how a voice was made, the language that it speaks."""
 
     @property
     def id(self) -> str:
         return f"{self.provider}/{self.model}"
+
+    @property
+    def free(self) -> bool | None:
+        """Whether it costs nothing; None: nobody knows."""
+        return None if self.price is None else self.price == FREE
 
 
 @value(kw_only=True)
@@ -73,6 +83,8 @@ class ProviderFacts:
     features: frozenset[Feature]
     default_model: str | None = None
     embedding_model: str | None = None
+    default_models: Mapping[Capability, str] = field(default_factory=dict)
+    """For what is neither conversations nor embeddings."""
     closed: bool = False
     """Only the listed models may be asked for."""
     last_resort: bool = False
@@ -100,6 +112,8 @@ class Strategy(StrEnum):
     """Who speaks sooner, of two that are drawn."""
     CHEAPEST = "cheapest"
     """Whose price for a request of this size is lowest."""
+    ROUND_ROBIN = "round_robin"
+    """Who was asked longest ago."""
 
 
 class Midstream(StrEnum):
@@ -236,7 +250,7 @@ class Catalog:
         # The last resort answers where there is nobody else, not where the others have no default.
         able = [p for p in able if not p.last_resort] or able
         for facts in able:
-            model = _default_model(facts, capability)
+            model = default_model(facts, capability)
             if model is not None:
                 return Target(facts.id, model)
         missing = f"{able[0].id!r} has no default model" if able else "nobody here can"
@@ -249,7 +263,7 @@ class Catalog:
 
     def _named(self, facts: ProviderFacts, model: str, capability: Capability) -> Target:
         if not model:
-            default = _default_model(facts, capability)
+            default = default_model(facts, capability)
             if default is None:
                 raise BadRequest(
                     f"{facts.id!r} has no default model for {capability}: name one, {facts.id}/<model>",
@@ -322,5 +336,12 @@ def _meant(alias: str, aliases: Mapping[str, str]) -> str:
     return name
 
 
-def _default_model(facts: ProviderFacts, capability: Capability) -> str | None:
-    return facts.embedding_model if capability is Capability.EMBEDDINGS else facts.default_model
+def default_model(facts: ProviderFacts, capability: Capability) -> str | None:
+    """What callers get who name only the provider; None: they have to name a model."""
+    if (model := facts.default_models.get(capability)) is not None:
+        return model
+    if capability is Capability.EMBEDDINGS:
+        return facts.embedding_model
+    # Of a provider that does not converse, its default model does what it does.
+    converses = Capability.CHAT in facts.capabilities
+    return facts.default_model if capability in CONVERSING or not converses else None

@@ -45,7 +45,7 @@ class Standing:
 class _Vitals:
     """What is kept of one target."""
 
-    __slots__ = ("at_s", "breaker", "domain", "first_event_s", "in_flight", "late_s")
+    __slots__ = ("at_s", "breaker", "domain", "first_event_s", "in_flight", "late_s", "turn")
 
     def __init__(self) -> None:
         self.breaker = Breaker()
@@ -55,6 +55,8 @@ class _Vitals:
         self.late_s: float | None = None
         self.at_s = 0.0
         """When it last spoke, or failed."""
+        self.turn = 0
+        """The number of the last request that it was asked."""
 
     def speed_s(self, now_s: float) -> float | None:
         heard_s = self.first_event_s
@@ -91,12 +93,16 @@ class Health:
         self._marks = Marks()
         self._budgets = Budgets()
         self._affinity = Affinity()
+        self._turns = 0
+        """Requests so far."""
 
     def began(self, target: Target) -> None:
         """A request goes out to this target; if its breaker was due for a probe, this is the probe."""
         self._under_way[target.provider] += 1
         vitals = self._vitals.get((target.provider, target.model, target.key)) or self._new(target)
         vitals.in_flight += 1
+        self._turns += 1
+        vitals.turn = self._turns
         if not vitals.breaker.closed:
             vitals.breaker.began(target, self._clock.monotonic_s())
 
@@ -179,6 +185,14 @@ class Health:
     def in_flight(self, target: Target) -> int:
         """Requests under way to this target."""
         return self._vitals.get((target.provider, target.model, target.key), _NOBODY).in_flight
+
+    def first_event_s(self, provider: str, model: str, now_s: float) -> float | None:
+        """How soon a model speaks, with the provider's first key; None: never heard."""
+        return self._vitals.get((provider, model, 0), _NOBODY).speed_s(now_s)
+
+    def turn(self, target: Target) -> int:
+        """The number of the last request that this target was asked; 0: none."""
+        return self._vitals.get((target.provider, target.model, target.key), _NOBODY).turn
 
     def slowness(self, target: Target, now_s: float) -> float:
         """How late a target would speak, and the later the busier; who was never heard gets its chance."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rhetor.core.capability import Feature
 from rhetor.core.content import Part, Refusal, Text, Thinking, ToolResult, ToolUse
+from rhetor.core.media import Draw, Make, Rank, Speak, Transcribe
 from rhetor.core.request import Chat, Embed, Request, features_needed
 from rhetor.core.usage import TOKENS_PER_PRICE, Price
 
@@ -17,7 +18,17 @@ USUAL_OUTPUT_TOKENS = 500  # of an answer whose length nobody limits
 class Needs:
     """A request, as its targets are measured by it. The costly questions are answered when they are asked."""
 
-    __slots__ = ("_output_tokens", "_request", "_tokens", "features", "id", "most_micros", "tags", "thinks")
+    __slots__ = (
+        "_output_tokens",
+        "_request",
+        "_tokens",
+        "features",
+        "id",
+        "most_micros",
+        "price_class",
+        "tags",
+        "thinks",
+    )
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -28,6 +39,7 @@ class Needs:
         self.tags: frozenset[str] = NONE
         self.most_micros: int | None = None
         """What the request may cost."""
+        self.price_class: str | None = None
         chat = request.input
         self.thinks = isinstance(chat, Chat) and chat.reasoning is not None and chat.reasoning.enabled
         """Asks for thoughts, which is a wish: who cannot think still has an answer."""
@@ -35,6 +47,7 @@ class Needs:
             self.features |= wanted.features
             self.tags = wanted.tags
             self.most_micros = wanted.max_cost_micros
+            self.price_class = wanted.price_class
 
     def of_size(self, tokens: int, output_tokens: int) -> Needs:
         """The same of another length."""
@@ -67,6 +80,11 @@ class Needs:
     def cost_micros(self, price: Price) -> float:
         """About what the request costs, in micro-dollars."""
         cost = self.tokens * price.input_micros + self.output_tokens * price.output_micros
+        match self._request.input:
+            case Draw(count=count):
+                cost += count * price.image_micros * TOKENS_PER_PRICE
+            case Speak(text=text):
+                cost += len(text) * price.character_micros
         return cost / TOKENS_PER_PRICE
 
 
@@ -77,6 +95,12 @@ def _chars(request: Request) -> int:
             return said + sum(len(tool.name) + len(tool.description or "") for tool in tools)
         case Embed(inputs=inputs):
             return sum(len(it) if isinstance(it, str) else len(it) * CHARS_PER_TOKEN for it in inputs)
+        case Draw(prompt=text) | Make(prompt=text) | Speak(text=text):
+            return len(text)
+        case Rank(query=query, documents=documents):
+            return len(query) + sum(map(len, documents))
+        case Transcribe():
+            return 0
 
 
 def _length(parts: Iterable[Part]) -> int:

@@ -72,7 +72,7 @@ def prospects_of(
             offer.context_tokens if offer is not None else None,
             _FREE if facts.free else offer.price if offer is not None else None,
             facts.slots,
-            facts.tags,
+            facts.tags | offer.tags if offer is not None else facts.tags,
             weight,
         )
         for each in _keys(target, len(facts.accounts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from rhetor.core.capability import Feature
+from rhetor.core.usage import Price
 from rhetor.routing.breaker import State
 from rhetor.routing.catalog import Prospect
 from rhetor.routing.health import Health
@@ -44,10 +45,13 @@ def unfit(prospect: Prospect, needs: Needs) -> tuple[Hindrance, str] | None:
         return Hindrance.UNABLE, f"lacks {', '.join(sorted(lacking))}"
     if needs.tags and (missing := needs.tags - prospect.tags):
         return Hindrance.UNABLE, f"is not tagged {', '.join(sorted(missing))}"
-    if (limit := needs.most_micros) is not None:
+    limit, wanted = needs.most_micros, needs.price_class
+    if limit is not None or wanted is not None:
         if prospect.price is None:
             return Hindrance.UNABLE, "has no known price"
-        if (cost := needs.cost_micros(prospect.price)) > limit:
+        if wanted is not None and not _is(wanted, prospect.price):
+            return Hindrance.UNABLE, f"is not {wanted}"
+        if limit is not None and (cost := needs.cost_micros(prospect.price)) > limit:
             return Hindrance.UNABLE, f"would cost about {cost:.0f} micro-dollars, more than {limit}"
     context = prospect.context_tokens
     if context is not None and not needs.fits(context):
@@ -55,6 +59,11 @@ def unfit(prospect: Prospect, needs: Needs) -> tuple[Hindrance, str] | None:
     if needs.thinks and prospect.features is not None and Feature.THINKING not in prospect.features:
         return Hindrance.DOUBTFUL, "does not think"
     return None
+
+
+def _is(wanted: str, price: Price) -> bool:
+    """Whether a price is of a class; what is free is cheap as well."""
+    return price.price_class == wanted or (wanted == "cheap" and price.price_class == "free")
 
 
 def _unwell(prospect: Prospect, health: Health, now_s: float) -> tuple[Hindrance, str] | None:

@@ -42,9 +42,11 @@ class House:
         self._turn = asyncio.Lock()
         self._minder: subprocess.Popen[bytes] | None = None
 
-    async def start(self, spec: Spec, *, mark: str, on_said: OnSaid | None = None) -> Child:
+    async def start(
+        self, spec: Spec, *, mark: str, on_said: OnSaid | None = None, on_out: OnSaid | None = None
+    ) -> Child:
         """See `process.start`."""
-        return await start(spec, self, mark=mark, on_said=on_said)
+        return await start(spec, self, mark=mark, on_said=on_said, on_out=on_out)
 
     async def ensure_minded(self) -> None:
         """

@@ -40,8 +40,8 @@ class Spec:
     """For logs and messages: `claude_code ses_…`."""
     stdin: bool = False
     """A pipe that we write to; else /dev/null."""
-    stdout: Literal["lines", "ring"] = "ring"
-    """lines: iterated by the owner; ring: only the last of it is kept."""
+    stdout: Literal["lines", "ring", "told"] = "ring"
+    """lines: iterated by the owner; ring: only the last of it is kept; told: whoever starts it is told."""
     max_line_bytes: int = 32 << 20
 
 
@@ -57,7 +57,14 @@ class House(Protocol):
 class Child:
     """A running child. Whoever started it stops it: also one that has ended holds its number until then."""
 
-    def __init__(self, process: subprocess.Popen[bytes], spec: Spec, id: str, on_said: OnSaid | None) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        spec: Spec,
+        id: str,
+        on_said: OnSaid | None,
+        on_out: OnSaid | None = None,
+    ) -> None:
         self._process = process
         self._label = spec.label
         self._id = id
@@ -75,6 +82,9 @@ class Child:
         if spec.stdout == "lines":
             self._lines = Lines(_taken(process.stdout), spec.max_line_bytes, spec.label)
             self._readers.append(self._lines.reader)
+        elif spec.stdout == "told":
+            assert on_out is not None, "its spec says: told"
+            self._readers.append(Reader(_taken(process.stdout), on_out, lambda: on_out(b"")))
         else:
             self._readers.append(Reader(_taken(process.stdout), self._hear, _nothing))
         self._writer = Writer(_taken(process.stdin), spec.label) if process.stdin is not None else None
@@ -150,6 +160,10 @@ class Child:
         await asyncio.wait([self._exited], timeout=time_s)
         return self._exited.done()
 
+    def owns(self, pid: int) -> bool:
+        """Whether a process is this one, or descends from it."""
+        return pid == self.pid or self._is_stray(pid)
+
     def _is_stray(self, pid: int) -> bool:
         """It descends from the child, and may have left its group."""
         if pid == self.pid:
@@ -208,13 +222,21 @@ class Child:
 OnSaid = Callable[[bytes], None]
 
 
-async def start(spec: Spec, house: str | House, *, mark: str, on_said: OnSaid | None = None) -> Child:
+async def start(
+    spec: Spec,
+    house: str | House,
+    *,
+    mark: str,
+    on_said: OnSaid | None = None,
+    on_out: OnSaid | None = None,
+) -> Child:
     """Start a child.
 
     Args:
         house: which gateway it belongs to; a former one's children are found by it.
         mark: what it is for, such as a session.
         on_said: is told what it writes to stderr, and to stdout where no lines are read.
+        on_out: is told what it writes to stdout, where the spec says so; nothing, at its end.
 
     Raises:
         RhetorError: unavailable, it cannot be started, and why.
@@ -230,7 +252,7 @@ async def start(spec: Spec, house: str | House, *, mark: str, on_said: OnSaid | 
     except asyncio.CancelledError:
         launch.give_up()
         raise
-    return Child(process, spec, id, on_said)
+    return Child(process, spec, id, on_said, on_out)
 
 
 class _Launch:

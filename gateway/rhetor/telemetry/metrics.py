@@ -40,10 +40,19 @@ TABLE = (
     Declared("counter", "rhetor_ledger_dropped_total", "Trips that the books lost because the store lagged."),
     Declared("gauge", "rhetor_trips_in_flight", "Trips under way."),
     Declared("gauge", "rhetor_websockets_open", "WebSocket connections."),
+    Declared("gauge", "rhetor_jobs_running", "Jobs that have not ended."),
+    Declared("gauge", "rhetor_assets_bytes", "What is stored of media, once something of it was asked for."),
     Declared("gauge", "rhetor_models", "Models on offer.", ("provider",)),
     Declared("gauge", "rhetor_provider_up", "1 when the provider has its key and answers.", ("provider",)),
     Declared(
         "gauge", "rhetor_breaker_open", "Targets that failed too often and are left alone.", ("provider",)
+    ),
+    Declared("gauge", "rhetor_service_up", "1 while a local server is ready.", ("service",)),
+    Declared(
+        "counter",
+        "rhetor_service_restarts_total",
+        "Local servers that came back after a failure.",
+        ("service",),
     ),
     Declared("gauge", "rhetor_build_info", "Always 1; the version is the label.", ("version",)),
 )

@@ -7,6 +7,7 @@
 """
 
 from rhetor.testing.clock import FakeClock
+from rhetor.testing.media import PNG, SENTENCE, WAV, draws, ranks, speaks, tone, transcribes
 from rhetor.testing.prefill import refuses_prefill, takes_prefill
 from rhetor.testing.script import Point, ScriptError, Step
 from rhetor.testing.seen import Outcome, Seen
@@ -37,7 +38,10 @@ from rhetor.testing.upstream import Play, Upstream
 from rhetor.testing.waiting import WITHIN_S, Gate
 
 __all__ = [
+    "PNG",
+    "SENTENCE",
     "USAGE",
+    "WAV",
     "WITHIN_S",
     "FakeClock",
     "Gate",
@@ -52,6 +56,7 @@ __all__ = [
     "calls",
     "counts",
     "cuts",
+    "draws",
     "embeds",
     "error_in_200",
     "fails",
@@ -62,12 +67,16 @@ __all__ = [
     "lists",
     "no_done",
     "no_finish_reason",
+    "ranks",
     "raw_frames",
     "refuses_prefill",
     "replies",
     "resets",
     "says",
     "slow",
+    "speaks",
     "takes_prefill",
+    "tone",
+    "transcribes",
     "usage_in_last_chunk",
 ]

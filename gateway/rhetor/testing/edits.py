@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from rhetor.testing.eventstream import message
+
 Edit: TypeAlias = Callable[[list[bytes]], list[bytes]]
 
 GARBAGE = b'{"choices": [{"delta": {"content": "lo'
@@ -29,7 +31,10 @@ def with_garbage(at: int) -> Edit:
         if not 0 < at < len(pieces):
             raise ValueError(f"garbage as event {at} of a reply with {len(pieces) - 2}")
         before, after = pieces[:at], pieces[at:]
-        frame = b"data: %b\n\n" % GARBAGE if _are_sse(pieces) else GARBAGE + b"\n"
+        if before[0].startswith(b"\0"):  # the length of a message
+            frame = message("event", "contentBlockDelta", GARBAGE)
+        else:
+            frame = b"data: %b\n\n" % GARBAGE if _are_sse(pieces) else GARBAGE + b"\n"
         return [*before, frame + after[0], *after[1:]]
 
     return edit

@@ -8,6 +8,9 @@ from typing import TypeAlias
 
 from rhetor.core.capability import Capability
 from rhetor.core.errors import RhetorError
+from rhetor.testing import google
+from rhetor.testing.amazon import AmazonVoice
+from rhetor.testing.google import GoogleVoice
 from rhetor.testing.seen import Seen
 from rhetor.testing.voices import CREATED_S, DoorVoice, Voice
 from rhetor.wire.anthropic import ANTHROPIC
@@ -16,7 +19,10 @@ from rhetor.wire.ollama.doors import CHAT_DOOR, EMBED_DOOR, EMBEDDING_DOOR, PROM
 from rhetor.wire.ollama.render import LINES_TYPE
 from rhetor.wire.openai import OPENAI
 from rhetor.wire.openai.responses import RESPONSES
+from rhetor.wire.openai.transcripts import TranscriptsDoor
+from rhetor.wire.rerank import RERANK
 
+TRANSLATIONS = TranscriptsDoor(translate=True)
 CREATED_AT = "2026-01-01T00:00:00Z"  # as `CREATED_S`
 
 
@@ -62,12 +68,26 @@ def endpoints() -> tuple[Endpoint, ...]:
         Endpoint("POST", "/api/embeddings", DoorVoice(OLLAMA, Capability.EMBEDDINGS, EMBEDDING_DOOR)),
         Endpoint("POST", "/responses", DoorVoice(RESPONSES, Capability.CHAT)),
         Endpoint("POST", "/embeddings", DoorVoice(OPENAI, Capability.EMBEDDINGS)),
+        Endpoint("POST", "/images/generations", DoorVoice(OPENAI, Capability.TEXT_TO_IMAGE)),
+        Endpoint("POST", "/images/edits", DoorVoice(OPENAI, Capability.IMAGE_TO_IMAGE)),
+        Endpoint("POST", "/audio/speech", DoorVoice(OPENAI, Capability.TEXT_TO_AUDIO)),
+        Endpoint("POST", "/audio/transcriptions", DoorVoice(OPENAI, Capability.AUDIO_TO_TEXT)),
+        Endpoint("POST", "/audio/translations", DoorVoice(OPENAI, Capability.AUDIO_TO_TEXT, TRANSLATIONS)),
+        Endpoint("POST", "/rerank", DoorVoice(RERANK, Capability.RERANK)),
         Endpoint("POST", "/v1/messages", DoorVoice(ANTHROPIC, Capability.CHAT)),
         Endpoint("POST", "/v1/messages/count_tokens", DoorVoice(ANTHROPIC, Capability.COUNT_TOKENS)),
         Endpoint("POST", "/api/chat", DoorVoice(OLLAMA, Capability.CHAT, CHAT_DOOR, LINES_TYPE)),
         Endpoint("POST", "/api/generate", DoorVoice(OLLAMA, Capability.CHAT, PROMPT_DOOR, LINES_TYPE)),
         Endpoint("POST", "/api/embed", DoorVoice(OLLAMA, Capability.EMBEDDINGS, EMBED_DOOR)),
         Endpoint("GET", "/v1/models", anthropic_models, header="anthropic-version"),
+        Endpoint("POST", ":generateContent", GoogleVoice(Capability.CHAT)),
+        Endpoint("POST", ":streamGenerateContent", GoogleVoice(Capability.CHAT)),
+        Endpoint("POST", ":countTokens", GoogleVoice(Capability.COUNT_TOKENS)),
+        Endpoint("POST", ":batchEmbedContents", GoogleVoice(Capability.EMBEDDINGS)),
+        Endpoint("POST", "/converse", AmazonVoice(Capability.CHAT)),
+        Endpoint("POST", "/converse-stream", AmazonVoice(Capability.CHAT)),
+        Endpoint("POST", "/invoke", AmazonVoice(Capability.EMBEDDINGS)),
+        Endpoint("GET", "/models", ModelList(google.models, google.refuse), header="x-goog-api-key"),
         Endpoint("GET", "/models", ModelList(_openai_models, OPENAI.render_error)),
         Endpoint("GET", "/api/tags", ModelList(_ollama_models, OLLAMA.render_error)),
     )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
 from rhetor.core.request import Request
 from rhetor.testing.http1 import HttpRequest
 from rhetor.testing.waiting import WITHIN_S, Changes
+
+_MODEL_IN_PATH = re.compile(r"/models?/([^/:]+)(?::\w+|/[a-z-]+)$")
 
 
 class Outcome(StrEnum):
@@ -55,7 +59,11 @@ class Seen:
 
     @property
     def model(self) -> str:
-        return str(self.json["model"])
+        """In the body, or where the language has it there, in the path."""
+        if self.heard is not None and self.heard.model:
+            return self.heard.model
+        named = _MODEL_IN_PATH.search(self.path)
+        return str(self.json["model"]) if named is None else unquote(named[1])
 
     async def hanging(self, within_s: float = WITHIN_S) -> None:
         """Return once the reply has fallen silent at a point of its script."""

@@ -12,6 +12,7 @@ from rhetor.core.events import (
     Failed,
     Finished,
     FinishReason,
+    MediumStarted,
     OpaquePart,
     RefusalDelta,
     TextDelta,
@@ -30,8 +31,8 @@ def words(text: str) -> list[str]:
 
 
 def is_content(event: Event) -> bool:
-    """Whether an event counts where points count."""
-    return not isinstance(event, (*SILENT, Finished, Failed))
+    """Whether an event counts where points count: that a medium begins is no piece of it."""
+    return not isinstance(event, (*SILENT, MediumStarted, Finished, Failed))
 
 
 def deltas(parts: Iterable[str | Part]) -> list[list[Event]]:

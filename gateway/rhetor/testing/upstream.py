@@ -33,10 +33,11 @@ from rhetor.testing.answers import answer, listing, refusal
 from rhetor.testing.connection import Connection
 from rhetor.testing.delivery import Delivery, deliver
 from rhetor.testing.endpoints import Endpoint, ModelList, endpoints
+from rhetor.testing.media import usual
 from rhetor.testing.script import Step
 from rhetor.testing.seen import Outcome, Seen
-from rhetor.testing.steps import USAGE, counts, embeds, lists, says
-from rhetor.testing.voices import Asked, Rendered
+from rhetor.testing.steps import USAGE, counts, lists, says
+from rhetor.testing.voices import ANY_VOICE, Asked, Rendered
 from rhetor.testing.waiting import WITHIN_S, Changes
 from rhetor.wire.base import JSON_TYPE
 
@@ -44,7 +45,6 @@ Play: TypeAlias = Step | Callable[[Seen], Step]
 """A step, or how to choose one: `lambda seen: fails(400) if seen.model == "small" else says("yes")`."""
 
 LOOPBACK = "127.0.0.1"
-VECTOR = (0.25, 0.5, -0.75)  # exact as float32, so base64 changes nothing
 
 
 class Connections:
@@ -79,9 +79,13 @@ class Upstream:
     Args:
         port: 0 takes a free one.
         served: what it serves instead of everything that the house can speak.
+        anything: also answers where nothing is served, with the bytes that its script says.
     """
 
-    def __init__(self, *, port: int = 0, served: Sequence[Endpoint] | None = None) -> None:
+    def __init__(
+        self, *, port: int = 0, served: Sequence[Endpoint] | None = None, anything: bool = False
+    ) -> None:
+        self._anything = anything
         self.requests: list[Seen] = []
         self.connections = Connections()
         self._port = port
@@ -216,12 +220,15 @@ class Upstream:
     def _play(self, seen: Seen) -> Delivery:
         id = f"reply-{len(self.requests)}"
         speaker = next((endpoint.speaker for endpoint in self._endpoints if endpoint.takes(seen)), None)
+        if speaker is None and self._anything:
+            speaker = ANY_VOICE
         if speaker is None:
             return deliver(_error(404, f"nothing is served at {seen.method} {seen.path}"), Step())
         if isinstance(speaker, ModelList):
             return deliver(listing(speaker, self._models, id), self._models)
         try:
-            asked = speaker.hear(seen.body, seen.headers)
+            # Some languages have the model in their paths, and whether a stream is wanted.
+            asked = speaker.hear(seen.body, {":path": seen.target, **seen.headers})
         except BadRequest as error:
             return deliver(refusal(speaker, error, id), Step())
         seen.heard = asked.request
@@ -232,11 +239,8 @@ class Upstream:
         """What the script says to this request, the default filled in where it says nothing."""
         play = self._queue.popleft() if self._queue else self._always
         step = play if isinstance(play, Step) else play(seen)
-        return (self._defaults.get(capability) or _vectors(asked.inputs)).but(step)
-
-
-def _vectors(count: int) -> Step:
-    return embeds(*([float(n), *VECTOR] for n in range(count)))
+        default = self._defaults.get(capability) or usual(capability, asked.request, asked.inputs)
+        return default.but(step)
 
 
 def _error(status: int, message: str) -> Rendered:

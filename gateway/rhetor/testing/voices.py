@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import orjson
+
 from rhetor.core.capability import Capability
 from rhetor.core.errors import RhetorError
 from rhetor.core.events import Event, Failed
 from rhetor.core.request import Embed, Request
+from rhetor.testing.script import ScriptError
 from rhetor.testing.speech import is_content
 from rhetor.wire.base import STREAM_TYPE, Door, Renderer, ReplyInfo, Wire
 
@@ -102,6 +105,28 @@ class DoorVoice:
         return self._wire.render_error(error, id)
 
 
+class AnyVoice:
+    """Hears whatever is asked and has no words of its own: scripts say what is sent, byte for byte.
+
+    For languages of which only the providers' side is known.
+    """
+
+    capability = Capability.COUNT_TOKENS
+    stream_type = STREAM_TYPE
+
+    def hear(self, body: bytes, headers: Mapping[str, str]) -> Asked:
+        return Asked("", stream=False)
+
+    def say(self, asked: Asked, events: Sequence[Event], model: str, id: str) -> Rendered:
+        raise ScriptError("nobody knows this language: answer with raw_frames() or fails(…, body=…)")
+
+    def refuse(self, error: RhetorError, id: str) -> bytes:
+        return orjson.dumps({"error": {"message": error.message, "code": error.code}})
+
+
+ANY_VOICE = AnyVoice()
+
+
 def rendered(
     renderer: Renderer,
     stream: bool,
@@ -111,7 +136,8 @@ def rendered(
     """Events as a reply: in pieces when it is a stream, else in one, and then `refuse` renders a failure."""
     content = sum(map(is_content, events))
     if stream:
-        return Rendered(renderer.content_type, _pieces(renderer, events), content)
+        pieces = _pieces(renderer, events)  # of which a medium's type comes
+        return Rendered(renderer.content_type, pieces, content)
     ending = events[-1]
     body = refuse(ending.error) if isinstance(ending, Failed) else renderer.render(events)
     return Rendered(renderer.content_type, [body], max(content, 1))

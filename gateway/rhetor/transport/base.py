@@ -22,6 +22,8 @@ class Phase(StrEnum):
     """How far a call has come; says which deadline ran out."""
 
     QUEUED = "queued"
+    STARTING = "starting"
+    """Whoever is called is not running yet."""
     CONNECTING = "connecting"
     AWAITING_HEADERS = "awaiting headers"
     READING = "reading"

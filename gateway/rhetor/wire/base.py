@@ -24,6 +24,25 @@ from rhetor.core.request import Original, Request
 from rhetor.core.value import value
 
 
+@value(kw_only=True)
+class Follow:
+    """What has to be asked next, before a reply that is told in several goes on: how a prediction is doing,
+    or what it has made.
+    """
+
+    url: str
+    """A path below the provider's base URL, from its `/` on, or a whole address that the provider named."""
+    method: str = "GET"
+    body: bytes | None = None
+    after_s: float = 0.0
+    """How long to wait before it is asked."""
+    keyed: bool = True
+    """With the provider's key, which only its own hosts get; False for places that everybody may read."""
+    steady: bool = False
+    """It gives the same bytes however often it is asked: a result. Where it breaks off, it is asked again and
+    read on from there."""
+
+
 @dataclass(slots=True)
 class Chunk:
     """What one read of the upstream became.
@@ -36,6 +55,8 @@ class Chunk:
     raw: bytes = b""
     before: list[Event] | None = None
     """What the caller heard so far in the provider's own frames, from where on it has to be rendered."""
+    follow: Follow | None = None
+    """The reply goes on in the answer to this; only `close` may say so, and then it is no ending."""
 
 
 class Decoder(Protocol):
@@ -45,11 +66,27 @@ class Decoder(Protocol):
     def in_step(self) -> bool:
         """Whether a renderer that was told these events stands where the frames do, and may write on."""
 
+    @property
+    def has_frames(self) -> bool:
+        """Whether `raw` is all that callers of the same language need; without its type a medium is not."""
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """A response begins, the first one or one that was followed; `headers` have names in any case.
+
+        What was heard of one before that did not come to its end is void: it is asked again.
+        """
+
     def feed(self, data: bytes) -> Chunk:
         """Events of the frames completed by these bytes."""
 
     def close(self) -> Chunk:
-        """The upstream ended: the rest, and `Failed(truncated)` when nothing else ended the reply."""
+        """The upstream ended: the rest, and `Failed(truncated)` when nothing else ended the reply.
+
+        Or where the reply goes on.
+        """
+
+    def abandon(self) -> Follow | None:
+        """What makes the provider stop, now that nobody waits for the reply; None: closing it is enough."""
 
 
 class Renderer(Protocol):
@@ -126,6 +163,8 @@ class Outgoing:
     """What the caller said and this language cannot."""
     withhold_usage: bool = False
     """The usage in the reply was asked for by us; a caller in the verbatim lane must not see it."""
+    outlives: bool = False
+    """What it begins goes on without its connection, and can be stopped by whoever knows the answer."""
 
 
 class Upstream(Protocol):
@@ -174,6 +213,12 @@ class ModelEntry:
     capabilities: frozenset[Capability] | None = None
     lacks: frozenset[str] = frozenset()
     """Features that the list denies."""
+    created_s: int | None = None
+    """Unix time at which the model appeared."""
+    tags: frozenset[str] = frozenset()
+    """What else the list tells apart, in lower case: `cloned`, `premade`, a language."""
+    free: bool | None = None
+    """Costs nothing, as the list says itself."""
 
 
 class Wire(Protocol):
@@ -254,7 +299,19 @@ class Narrator:
         return events
 
 
-class WholeDecoder:
+class BodyDecoder:
+    """A decoder of one body, which says all by itself: that it begins and that it is left means nothing."""
+
+    has_frames = True
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        return None
+
+    def abandon(self) -> Follow | None:
+        return None
+
+
+class WholeDecoder(BodyDecoder):
     """Decodes a reply that comes in one piece: a subclass says what the whole body means."""
 
     in_step = False

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import orjson
 
 from rhetor.core.content import Json
 
 _EMPTY: Json = {}
+LONG_BYTES = 64 << 10  # shorter ones are read faster than they are found
 
 
 def parse(data: bytes | str) -> Json | None:
@@ -16,6 +20,35 @@ def parse(data: bytes | str) -> Json | None:
     except orjson.JSONDecodeError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def parse_lifted(data: bytes, key: str) -> tuple[Json | None, list[bytes]]:
+    """The same without the long plain texts under this key: each is a number instead, its place in the list.
+
+    Reading tens of megabytes of base64 as JSON would hold up everybody else.
+    """
+    lifted: list[bytes] = []
+    kept: list[bytes] = []
+    before = re.compile(rb'"%b"\s*:\s*"' % re.escape(key.encode()))
+    at = 0
+    found = before.search(data) if len(data) > LONG_BYTES else None
+    while found is not None:
+        begins = found.end()
+        ends = data.find(b'"', begins)
+        if ends - begins > LONG_BYTES and data.find(b"\\", begins, ends) < 0:
+            kept += [data[at : begins - 1], b"%d" % len(lifted)]
+            lifted.append(data[begins:ends])
+            at = ends + 1
+        found = before.search(data, max(ends, begins))
+    return parse(b"".join([*kept, data[at:]]) if lifted else data), lifted
+
+
+def lifted_text(fields: Json, key: str, lifted: Sequence[bytes]) -> bytes:
+    """A text that may have been lifted."""
+    value = fields.get(key)
+    if type(value) is int and 0 <= value < len(lifted):
+        return lifted[value]
+    return value.encode() if isinstance(value, str) else b""
 
 
 def word(fields: Json, key: str) -> str:

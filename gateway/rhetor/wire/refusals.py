@@ -85,7 +85,7 @@ def error_object(body: bytes) -> Json | None:
 
 def message_of(fields: Json, depth: int = 3) -> str | None:
     """The sentence for people in an error object, under any of the names that servers give it."""
-    for name in ("message", "error", "detail", "msg"):
+    for name in ("message", "error", "detail", "msg", "err_msg", "errors"):
         value = fields.get(name)
         if isinstance(value, str) and value:
             return shortened(value)

@@ -34,9 +34,14 @@ class Frame(NamedTuple):
 
 
 class SseSplitter:
-    """Cuts a byte stream into frames; any split of the same bytes gives the same frames."""
+    """Cuts a byte stream into frames; any split of the same bytes gives the same frames.
 
-    def __init__(self) -> None:
+    Args:
+        limit_bytes: of one frame; None: as much as a text ever needs.
+    """
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        self._limit_bytes = FRAME_LIMIT_BYTES if limit_bytes is None else limit_bytes
         self._held: list[bytes] = []  # pieces of a frame whose end has not come
         self._held_bytes = 0
         self._seam = b""  # the last bytes of those pieces: a frame's end may lie across two reads
@@ -61,13 +66,13 @@ class SseSplitter:
         else:
             blocks = data.split(b"\n\n")
             rest = blocks.pop()
-            if len(blocks) == 1 and not rest and len(data) <= FRAME_LIMIT_BYTES:  # as nearly always
+            if len(blocks) == 1 and not rest and len(data) <= self._limit_bytes:  # as nearly always
                 return [self._read_block(blocks[0], data)]
             frames = [self._read_block(block, block + b"\n\n") for block in blocks]
         if rest:
             self._hold(rest)
-        if len(data) > FRAME_LIMIT_BYTES and any(len(it.raw) > FRAME_LIMIT_BYTES for it in frames):
-            raise _too_large()
+        if len(data) > self._limit_bytes and any(len(it.raw) > self._limit_bytes for it in frames):
+            raise _too_large(self._limit_bytes)
         return frames
 
     def close(self) -> list[Frame]:
@@ -84,8 +89,8 @@ class SseSplitter:
         self._held.append(data)
         self._held_bytes += len(data)
         self._seam = (self._seam + data[-2:])[-2:]
-        if self._held_bytes > FRAME_LIMIT_BYTES:
-            raise _too_large()
+        if self._held_bytes > self._limit_bytes:
+            raise _too_large(self._limit_bytes)
 
     def _release(self) -> bytes:
         data = b"".join(self._held)
@@ -139,5 +144,5 @@ def _read(raw: bytes, first: bool) -> Frame:
     return Frame(event if lines else "", b"\n".join(lines), raw)
 
 
-def _too_large() -> UpstreamError:
-    return UpstreamError(f"the provider sent a frame of more than {FRAME_LIMIT_BYTES} bytes", Code.PROTOCOL)
+def _too_large(limit_bytes: int) -> UpstreamError:
+    return UpstreamError(f"the provider sent a frame of more than {limit_bytes} bytes", Code.PROTOCOL)

@@ -1,13 +1,16 @@
 """What callers say who leave the choice to us: `requirements`, our own field in every language.
 
-    {"capabilities": ["tools", "images"], "max_cost": 0.01, "prefer": "speed", "tags": ["eu"]}
+    {"capabilities": ["tools", "images"], "max_cost": 0.01, "prefer": "speed", "tags": ["eu"],
+     "strengths": ["coding"], "price": "cheap", "load_balancing": "round_robin"}
 
-`max_cost` is in dollars, for this one request. `region` is another word for a tag.
+`max_cost` is in dollars, for this one request. `region` is another word for a tag, `use_cases` for strengths.
+Some callers choose by three words of their own: `speed` fast, balanced or quality; `cost` free, cheap or
+premium; `capability` basic, reasoning or creative.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from rhetor.core.capability import Feature
@@ -17,9 +20,34 @@ from rhetor.core.request import Wanted
 from rhetor.wire import fields
 
 KEY = "requirements"
-KNOWN = ("capabilities", "max_cost", "prefer", "region", "tags")
+KNOWN = (
+    *("capabilities", "max_cost", "prefer", "region", "tags", "strengths", "use_cases", "price"),
+    *("load_balancing", "speed", "cost", "capability"),
+)
 MICROS = 1_000_000
 _PREFERENCES: tuple[Literal["speed"], Literal["quality"], Literal["cost"]] = ("speed", "quality", "cost")
+
+_CLASSES: tuple[Literal["free"], Literal["cheap"], Literal["premium"]] = ("free", "cheap", "premium")
+_SPEEDS: Mapping[str, Literal["speed", "quality"] | None] = {
+    "fast": "speed",
+    "balanced": None,
+    "quality": "quality",
+}
+_BALANCES: Mapping[str, Literal["round_robin", "least_busy", "fastest", "cheapest"]] = {
+    "round_robin": "round_robin",
+    "round-robin": "round_robin",
+    "health": "least_busy",
+    "least_busy": "least_busy",
+    "fastest": "fastest",
+    "cost": "cheapest",
+    "cheapest": "cheapest",
+}
+"""Whoever is in trouble comes last in each of them; `health` shares out by what else tells of strain."""
+_WISHES: Mapping[str, tuple[frozenset[Feature], frozenset[str]]] = {
+    "basic": (frozenset(), frozenset()),
+    "reasoning": (frozenset({Feature.THINKING}), frozenset({"reasoning"})),
+    "creative": (frozenset(), frozenset({"creative"})),
+}
 
 
 def read_wanted(said: Json, key: str = KEY, path: str = "") -> Wanted | None:
@@ -35,13 +63,25 @@ def read_wanted(said: Json, key: str = KEY, path: str = "") -> Wanted | None:
     for word in demands:
         if word not in KNOWN:
             raise _unknown(fields.join(where, word), word, KNOWN)
+    balance = fields.one_of(demands, "load_balancing", tuple(_BALANCES), where)
+    speed = fields.one_of(demands, "speed", tuple(_SPEEDS), where)
+    wish = fields.one_of(demands, "capability", tuple(_WISHES), where) or "basic"
+    price = fields.one_of(demands, "price", _CLASSES, where)
     tags = {*fields.texts(demands, "tags", where), fields.optional_text(demands, "region", where)}
     return Wanted(
-        features=frozenset(_features(demands, where)),
+        features=frozenset(_features(demands, where)) | _WISHES[wish][0],
         max_cost_micros=_micros(demands, where),
-        prefer=fields.one_of(demands, "prefer", _PREFERENCES, where),
+        prefer=fields.one_of(demands, "prefer", _PREFERENCES, where) or (_SPEEDS[speed] if speed else None),
         tags=frozenset(tag for tag in tags if tag),
+        strengths=frozenset(_words(demands, where)) | _WISHES[wish][1],
+        price_class=price or fields.one_of(demands, "cost", _CLASSES, where),
+        balance=_BALANCES[balance] if balance else None,
     )
+
+
+def _words(demands: Json, where: str) -> Iterator[str]:
+    for key in ("strengths", "use_cases"):
+        yield from (word.strip().lower() for word in fields.texts(demands, key, where))
 
 
 def _features(demands: Json, where: str) -> Iterator[Feature]:

@@ -29,16 +29,21 @@ async def test_it_converses(backend: OpenCode, setup: MakeSetup) -> None:
 
 
 @pytest.mark.parametrize(
-    ("misbehaves", "said"),
+    ("misbehaves", "ready_s", "said"),
     [
-        ("dies at once", r"ended with 1 before it was ready; it said: cannot read \[redacted\]"),
-        ("never ready", "is not ready after"),
+        ("dies at once", 60.0, r"ended with 1 before it was ready; it said: cannot read \[redacted\]"),
+        ("never ready", 1.0, "is not ready after"),
     ],
 )
 async def test_what_does_not_start_says_why(
-    misbehaves: str, said: str, backend: OpenCode, setup: MakeSetup, monkeypatch: pytest.MonkeyPatch
+    misbehaves: str,
+    ready_s: float,
+    said: str,
+    backend: OpenCode,
+    setup: MakeSetup,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "READY_S", 1.0)
+    monkeypatch.setattr(module, "READY_S", ready_s)
     with pytest.raises(RhetorError, match=said) as raised:
         await backend.open(setup(misbehaves=misbehaves))
     assert raised.value.code is Code.UNAVAILABLE

@@ -52,7 +52,7 @@ def test_who_leaves_the_choice_to_us_says_what_it_is_about() -> None:
 
 
 def test_a_demand_that_nobody_knows_is_refused() -> None:
-    with pytest.raises(BadRequest, match="expected one of capabilities, max_cost") as caught:
+    with pytest.raises(BadRequest, match="expected one of capabilities, capability, cost") as caught:
         parse(requirements={"colour": "blue"})
     assert caught.value.param == "requirements.colour"
 

@@ -6,11 +6,6 @@ function defaultUrl() {
   return globalThis.process?.env.RHETOR_URL || "http://localhost:8003";
 }
 
-/** @param {string} url */
-function socketUrl(url) {
-  return new URL(url, globalThis.location?.href).href.replace(/^http/, "ws");
-}
-
 /** @typedef {{target: string, outcome: string, ms: number, how?: string}} Attempt whom the gateway asked, and how it went */
 
 /**
@@ -190,12 +185,13 @@ class Patience {
 
 /** @import {Patience} from "./patience.js" */
 
-/** @typedef {{id: string, data: string}} ServerEvent */
+/** @typedef {{id: string, name: string, data: string}} ServerEvent */
 
-/** The gateway writes one line of data for each event; comments and other fields say nothing to us. */
+/** The gateway writes one line of data for each event, as its last; comments and other fields say nothing to us. */
 class EventReader {
   #rest = "";
   #id = "";
+  #name = "";
 
   /**
    * @param {string} text
@@ -208,7 +204,11 @@ class EventReader {
     const events = [];
     for (const line of lines) {
       if (line.startsWith("id:")) this.#id = line.slice(3).trim();
-      else if (line.startsWith("data:")) events.push({ id: this.#id, data: line.slice(5).trim() });
+      else if (line.startsWith("event:")) this.#name = line.slice(6).trim();
+      else if (line.startsWith("data:")) {
+        events.push({ id: this.#id, name: this.#name, data: line.slice(5).trim() });
+        this.#name = "";
+      }
     }
     return events;
   }
@@ -260,10 +260,9 @@ class EventStream {
  * @typedef {object} Call
  * @property {string} [method] GET, or POST where there is a body, unless said
  * @property {unknown} [body] sent as JSON
+ * @property {Blob} [data] sent as it is, instead of a body
  * @property {Record<string, string>} [headers]
  */
-
-const TICKET_PATH = "/api/v1/ws-ticket";
 
 class Calls {
   /**
@@ -301,9 +300,9 @@ class Calls {
    * @param {Call} [call]
    * @throws {TektonLLMError} refused, or not reached
    */
-  async send(path, signal, { body, method = body === undefined ? "GET" : "POST", headers } = {}) {
+  async send(path, signal, { body, data, method = body === undefined && !data ? "GET" : "POST", headers } = {}) {
     const json = body !== undefined && { "content-type": "application/json" };
-    const init = { method, signal, headers: { ...this.headers(), ...json, ...headers }, body: json ? JSON.stringify(body) : undefined };
+    const init = { method, signal, headers: { ...this.headers(), ...json, ...headers }, body: json ? JSON.stringify(body) : data };
     const response = await fetch(this.url + path, init).catch((error) => {
       throw new Lost(undefined, error);
     });
@@ -316,20 +315,6 @@ class Calls {
     const token = this.token();
     return token ? { authorization: `Bearer ${token}` } : {};
   }
-
-  /**
-   * What a WebSocket says who it is with: a page cannot send headers there, and a URL is no place for a secret.
-   *
-   * @param {Patience} patience
-   * @returns {Promise<string[] | undefined>}
-   * @throws {TektonLLMError} there are no tickets here
-   */
-  async protocols(patience) {
-    if (!this.token()) return undefined;
-    const ticket = JSON.parse(await this.ask(TICKET_PATH, patience, { body: {} }));
-    if (!Array.isArray(ticket.protocols)) throw new Lost("this gateway has no tickets for WebSockets");
-    return ticket.protocols;
-  }
 }
 
 /** @param {Response} response */
@@ -337,6 +322,34 @@ function textOf(response) {
   return response.text().catch((error) => {
     throw new Lost(undefined, error);
   });
+}
+
+/** What it takes to open a WebSocket to the gateway. */
+
+
+/** @import {Calls} from "./calls.js" */
+/** @import {Patience} from "./patience.js" */
+
+const TICKET_PATH = "/api/v1/ws-ticket";
+
+/** @param {string} url */
+function socketUrl(url) {
+  return new URL(url, globalThis.location?.href).href.replace(/^http/, "ws");
+}
+
+/**
+ * What a WebSocket says who it is with: a page cannot send headers there, and a URL is no place for a secret.
+ *
+ * @param {Calls} calls
+ * @param {Patience} patience
+ * @returns {Promise<string[] | undefined>}
+ * @throws {TektonLLMError} there are no tickets here
+ */
+async function ticketOf(calls, patience) {
+  if (!calls.token()) return undefined;
+  const ticket = JSON.parse(await calls.ask(TICKET_PATH, patience, { body: {} }));
+  if (!Array.isArray(ticket.protocols)) throw new Lost("this gateway has no tickets for WebSockets");
+  return ticket.protocols;
 }
 
 /** What client and gateway say to each other about sessions, without any I/O. */
@@ -602,7 +615,7 @@ class SessionWays {
     let failed;
     if (make && !doubtful) {
       try {
-        return await openSocket(make, path, await this.calls.protocols(patience), patience);
+        return await openSocket(make, path, await ticketOf(this.calls, patience), patience);
       } catch (error) {
         if (!(error instanceof TektonLLMError)) throw error;
         failed = error;

@@ -18,9 +18,10 @@ import orjson
 from rhetor.core.call import Call
 from rhetor.core.capability import Feature
 from rhetor.core.errors import BadRequest, Code, RhetorError
+from rhetor.services.launch import PORT, Program
 from rhetor.services.ports import LOOPBACK, Ports
 from rhetor.services.process import House, Spec, start
-from rhetor.services.supervisor import PORT, Plan, Service
+from rhetor.services.supervisor import Plan, Service
 from rhetor.sessions.backend import Ability, Access, Condition, Conversation, Setup
 from rhetor.sessions.opencode import reading, setting
 from rhetor.sessions.opencode.conversation import OpenCodeConversation
@@ -126,8 +127,9 @@ class OpenCode:
             env=setting.environment(setup, limits, password, self._environ),
             label=f"{self.name} {setup.session_id}",
         )
-        plan = Plan(spec=spec, ready=READY, start_s=READY_S, grace_s=STOP_S)
-        return Service(plan, self._house, self._ports, mark=setup.session_id, redact=redact)
+        plan = Plan(label=spec.label, ready=READY, start_s=READY_S, grace_s=STOP_S)
+        program = Program(spec, self._house, self._ports, mark=setup.session_id)
+        return Service(plan, program, redact=redact)
 
     async def _check(self) -> Condition:
         found = shutil.which(self._command, path=self._environ.get("PATH"))

@@ -87,9 +87,11 @@ def _prepare(connection: Connection, file: Path | None) -> None:
         f"journal_size_limit={WAL_BYTES}",
     ):
         connection.exec_driver_sql(f"PRAGMA {setting}")
-    if not version:
+    if version < VERSION:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        schema.create_all(connection)
+        schema.create_all(
+            connection
+        )  # those that are not there: no table has changed since the first version
         connection.exec_driver_sql(f"PRAGMA application_id={OURS}")
         connection.exec_driver_sql(f"PRAGMA user_version={VERSION}")
     connection.commit()

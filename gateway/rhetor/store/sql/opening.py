@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from rhetor.store.sql.assets import SqlAssets
 from rhetor.store.sql.documents import SqlDocuments
 from rhetor.store.sql.folder import Folder
 from rhetor.store.sql.sessions import SqlSessions
@@ -16,6 +17,7 @@ class SqlStore:
     sessions: SqlSessions
     """Closing these closes the store."""
     documents: SqlDocuments
+    assets: SqlAssets
 
 
 def open_store(folder: Path | None) -> SqlStore:
@@ -32,4 +34,4 @@ def open_store(folder: Path | None) -> SqlStore:
         if taken is not None:
             taken.release()
         raise
-    return SqlStore(SqlSessions(worker), SqlDocuments(worker))
+    return SqlStore(SqlSessions(worker), SqlDocuments(worker), SqlAssets(worker))

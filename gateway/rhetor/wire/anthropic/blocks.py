@@ -26,6 +26,7 @@ from rhetor.core.content import (
     Url,
 )
 from rhetor.core.errors import BadRequest, Code
+from rhetor.wire.anthropic.proofs import is_foreign
 from rhetor.wire.anthropic.vocabulary import INVALID_JSON, NAME, cache_control
 from rhetor.wire.lenient import parse
 
@@ -80,7 +81,7 @@ def _write(part: Part, path: str, dropped: Dropped) -> Block | None:
                 document["title"] = name
             return _marked(document, cache)
         case Thinking(text, signature):
-            if signature is None:
+            if signature is None or is_foreign(signature):
                 dropped.append(f"{path}: a thought without its signature")
                 return None
             return {"type": "thinking", "thinking": text, "signature": signature}

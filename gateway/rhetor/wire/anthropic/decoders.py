@@ -29,7 +29,7 @@ from rhetor.core.usage import Usage
 from rhetor.wire.anthropic.blocks import tool_input
 from rhetor.wire.anthropic.errors import read_error_object
 from rhetor.wire.anthropic.vocabulary import FINISH_REASONS, NAME, read_usage
-from rhetor.wire.base import Chunk, Narrator, WholeDecoder
+from rhetor.wire.base import BodyDecoder, Chunk, Narrator, WholeDecoder
 from rhetor.wire.fields import as_integer
 from rhetor.wire.lenient import parse, thing, things, word
 from rhetor.wire.sse import Frame, SseSplitter, frame
@@ -37,7 +37,7 @@ from rhetor.wire.sse import Frame, SseSplitter, frame
 STOP = frame(b'{"type":"message_stop"}', "message_stop")
 
 
-class StreamDecoder:
+class StreamDecoder(BodyDecoder):
     """Server-sent events of `/v1/messages`."""
 
     def __init__(self) -> None:

@@ -15,9 +15,11 @@ from rhetor.wire import fields
 from rhetor.wire.anthropic.blocks import Block, Dropped
 from rhetor.wire.anthropic.conversation import write_conversation
 from rhetor.wire.anthropic.generations import ANY_SERVER, Generation, generation_of
+from rhetor.wire.anthropic.proofs import own_messages
 from rhetor.wire.anthropic.reasoning import Thought, write_reasoning
 from rhetor.wire.anthropic.vocabulary import cache_control
 from rhetor.wire.base import Outgoing, Quirks
+from rhetor.wire.lenient import thing
 from rhetor.wire.splice import with_model
 
 MESSAGES_PATH = "/v1/messages"
@@ -65,11 +67,22 @@ def build_count(request: Request, model: str, quirks: Quirks) -> Outgoing:
 
 
 def retarget(path: str, original: Original, model: str, quirks: Quirks) -> Outgoing:
-    """The caller's own body for another model; only a quirk takes more from it than the model's name."""
+    """The caller's own body for another model.
+
+    Nothing but the model's name is changed, unless a quirk takes more from it, or another provider's thoughts
+    are in it, which this one would refuse.
+    """
     dropped = sorted(quirks.drop_fields & original.fields.keys())
-    body = None if dropped else with_model(original, model)
+    messages = own_messages(original)
+    body = with_model(original, model) if messages is None and not dropped else None
     if body is None:
         kept = {key: value for key, value in original.fields.items() if key not in dropped}
+        if messages is not None:
+            kept["messages"] = messages
+            dropped.append("thoughts of another provider")
+            if thing(kept, "thinking").get("type") == "enabled":
+                del kept["thinking"]  # it demands a thought where those are missing now
+                dropped.append("thinking")
         body = fields.dump(kept | {"model": model})
     # The caller's version and betas say what its body and the reply mean.
     return Outgoing(path, body, {"anthropic-version": API_VERSION, **original.headers}, tuple(dropped))

@@ -10,6 +10,7 @@ from rhetor.core.request import Chat, Message, Reasoning, Role
 from rhetor.wire import fields
 from rhetor.wire.anthropic.generations import Generation
 from rhetor.wire.anthropic.parts import Unsaid, name_rest
+from rhetor.wire.anthropic.proofs import is_foreign
 
 LEAST_BUDGET = 1024
 """https://platform.claude.com/docs/en/api/messages/create#body-thinking (read 2026-11-20)."""
@@ -139,8 +140,8 @@ def _last_turn_lacks_thought(chat: Chat) -> bool:
 
 def _begins_with_thought(message: Message) -> bool:
     match message.parts[:1]:
-        case (Thinking(signature=str()),):
-            return True
+        case (Thinking(signature=str() as proof),):
+            return not is_foreign(proof)  # another provider's is not sent
         case (Opaque() as part,):
             return part.kind == "redacted_thinking"
         case _:

@@ -14,6 +14,7 @@ import orjson
 
 from rhetor.core.content import JsonValue, Opaque
 from rhetor.core.events import (
+    BESIDES_CHAT,
     Event,
     Failed,
     Finished,
@@ -27,7 +28,6 @@ from rhetor.core.events import (
     ToolUseDelta,
     ToolUseStarted,
     UsageReport,
-    Vector,
 )
 from rhetor.core.usage import Usage
 from rhetor.wire.anthropic.errors import error_fields
@@ -71,6 +71,8 @@ class StreamRenderer:
         return out
 
     def _see(self, event: Event) -> None:
+        if isinstance(event, BESIDES_CHAT):
+            return
         match event:
             case Started():
                 self._start_due = True
@@ -93,8 +95,8 @@ class StreamRenderer:
             case Failed(error):
                 self._start_due = False  # an error may stand alone
                 self._say("error", error_fields(error))
-            case TextDelta() | ToolUseDelta() | Vector():
-                pass  # the first two are rendered before they come here; no chat has vectors
+            case TextDelta() | ToolUseDelta():
+                pass  # they are rendered before they come here
             case _:
                 assert_never(event)
 

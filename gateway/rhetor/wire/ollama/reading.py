@@ -26,7 +26,7 @@ from rhetor.core.events import (
     UsageReport,
 )
 from rhetor.core.usage import Usage
-from rhetor.wire.base import Chunk, Narrator, WholeDecoder
+from rhetor.wire.base import BodyDecoder, Chunk, Narrator, WholeDecoder
 from rhetor.wire.jsonlines import LineSplitter
 from rhetor.wire.lenient import parse, thing, things, word
 from rhetor.wire.ollama.errors import stream_error
@@ -38,7 +38,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 }
 
 
-class StreamDecoder:
+class StreamDecoder(BodyDecoder):
     """A reply in lines."""
 
     in_step = True

@@ -7,6 +7,7 @@ of the other names is noted beside them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -50,21 +51,49 @@ _FLAGS: Mapping[str, Feature] = {
     "supports_image_in": Feature.IMAGES,  # these two Moonshot
     "supports_reasoning": Feature.THINKING,
 }
-_TYPES: Mapping[str, Capability] = {
-    "chat": Capability.CHAT,
-    "language": Capability.CHAT,
-    "llm": Capability.CHAT,
-    "vlm": Capability.CHAT,
-    "embedding": Capability.EMBEDDINGS,
+_TYPES: Mapping[str, frozenset[Capability]] = {
+    "chat": frozenset({Capability.CHAT}),
+    "language": frozenset({Capability.CHAT}),
+    "code": frozenset({Capability.CHAT}),
+    "llm": frozenset({Capability.CHAT}),
+    "vlm": frozenset({Capability.CHAT}),
+    "text": frozenset({Capability.CHAT}),
+    "embedding": frozenset({Capability.EMBEDDINGS}),
+    "embeddings": frozenset({Capability.EMBEDDINGS}),
+    "rerank": frozenset({Capability.RERANK}),
+    "image": frozenset({Capability.TEXT_TO_IMAGE, Capability.IMAGE_TO_IMAGE}),
+    "video": frozenset({Capability.TEXT_TO_VIDEO, Capability.IMAGE_TO_VIDEO}),
+    "audio": frozenset({Capability.TEXT_TO_AUDIO}),
+    "transcribe": frozenset({Capability.AUDIO_TO_TEXT}),
+    "moderation": frozenset(),
+}
+"""Together's and LM Studio's `type`: https://docs.together.ai/reference/models (read 2026-11-21)."""
+_OUTPUTS: Mapping[str, Capability] = {
+    "text": Capability.CHAT,
+    "image": Capability.TEXT_TO_IMAGE,
     "embeddings": Capability.EMBEDDINGS,
     "rerank": Capability.RERANK,
-    "image": Capability.TEXT_TO_IMAGE,
+    "speech": Capability.TEXT_TO_AUDIO,
+    "transcription": Capability.AUDIO_TO_TEXT,
     "video": Capability.TEXT_TO_VIDEO,
-    "audio": Capability.TEXT_TO_AUDIO,
-    "transcribe": Capability.AUDIO_TO_TEXT,
-    "text": Capability.CHAT,
 }
-"""Together's and LM Studio's `type`, and OpenRouter's output modalities."""
+"""OpenRouter's and xAI's output modalities; who chats and says `audio` speaks in conversations.
+
+https://openrouter.ai/docs/api_reference/models (read 2026-11-21).
+"""
+_TASKS: Mapping[str, Capability] = {
+    "automatic-speech-recognition": Capability.AUDIO_TO_TEXT,
+    "text-to-speech": Capability.TEXT_TO_AUDIO,
+}
+"""Speaches' `task`: https://github.com/speaches-ai/speaches/blob/master/src/speaches/api_types.py
+(read 2026-11-21)."""
+_FROM_IMAGES: Mapping[Capability, Capability] = {
+    Capability.TEXT_TO_IMAGE: Capability.IMAGE_TO_IMAGE,
+    Capability.TEXT_TO_VIDEO: Capability.IMAGE_TO_VIDEO,
+}
+"""What those who take pictures can make of them too."""
+_FREE = re.compile(r"[:-]free$", re.IGNORECASE)
+"""How the names of models end that cost nothing, at OpenRouter and at Together."""
 
 
 def read_models(body: bytes) -> Sequence[ModelEntry]:
@@ -95,7 +124,32 @@ def _entry(model: Json) -> ModelEntry:
         features=features,
         capabilities=_capabilities(model),
         lacks=lacks,
+        free=_free(model),
+        created_s=count(model, "created") or None,
     )
+
+
+def _free(model: Json) -> bool | None:
+    """Whether a model costs nothing; None where the list names no prices that say so.
+
+    OpenRouter's prices are texts, `-1` where they vary, and `0` of films that are paid for by the second.
+    Together's are numbers that say 0 of much that is paid for otherwise: of its models only the name tells.
+    """
+    if _FREE.search(word(model, "id")):
+        return True
+    said = thing(model, "pricing")
+    if not (word(said, "prompt") and word(said, "completion")):
+        return None
+    if not all(_is_zero(price) for price in said.values() if isinstance(price, str)):
+        return False
+    return True if "text" in (_outputs(model) or ()) else None
+
+
+def _is_zero(price: str) -> bool:
+    try:
+        return float(price) == 0
+    except ValueError:
+        return False
 
 
 def _first(fields: Json, names: Sequence[str]) -> int:
@@ -128,16 +182,26 @@ def _capabilities(model: Json) -> frozenset[Capability] | None:
     if model.get("owned_by") == "llamacpp":
         # It says `text` of every model: https://github.com/ggml-org/llama.cpp/pull/22709 (read 2026-11-20).
         return None
-    words = _modalities(model, "output_modalities")
-    if not isinstance(words, list):
-        words = [model.get("type")]
-    told = frozenset(_TYPES[it] for it in words if isinstance(it, str) and it in _TYPES)
-    return told or None
+    if (task := _TASKS.get(word(model, "task"))) is not None:
+        return frozenset({task})
+    words = _outputs(model)
+    if not words:
+        return _TYPES.get(word(model, "type"))
+    told = {_OUTPUTS[it] for it in words if isinstance(it, str) and it in _OUTPUTS}
+    sources = _modalities(model, "input_modalities")
+    if isinstance(sources, list) and "image" in sources:
+        told |= {_FROM_IMAGES[it] for it in told if it in _FROM_IMAGES}
+    return frozenset(told)
 
 
 def _without_chat(model: Json) -> frozenset[Capability]:
     """Mistral says which models chat, and of the others only their names tell which embed."""
     return frozenset({Capability.EMBEDDINGS}) if "embed" in word(model, "id") else frozenset()
+
+
+def _outputs(model: Json) -> list[JsonValue] | None:
+    words = _modalities(model, "output_modalities")
+    return words if isinstance(words, list) else None
 
 
 def _modalities(model: Json, name: str) -> JsonValue:

@@ -23,7 +23,7 @@ from rhetor.core.events import (
     ToolUseStarted,
     UsageReport,
 )
-from rhetor.wire.base import Chunk, Narrator, WholeDecoder
+from rhetor.wire.base import BodyDecoder, Chunk, Narrator, WholeDecoder
 from rhetor.wire.lenient import parse, thing, things, word
 from rhetor.wire.openai.calls import Calls, arguments_of
 from rhetor.wire.openai.errors import error_inside
@@ -36,7 +36,7 @@ _THOUGHTS = ("reasoning_content", "reasoning")
 _UNTOLD = ("audio", "images")  # content without events of its own, which commits the provider all the same
 
 
-class ChatStream:
+class ChatStream(BodyDecoder):
     """Decodes a streamed chat completion.
 
     Args:

@@ -20,6 +20,7 @@ import orjson
 from rhetor.core.content import Json, JsonValue, Opaque
 from rhetor.core.errors import RhetorError
 from rhetor.core.events import (
+    BESIDES_CHAT,
     Event,
     Failed,
     Finished,
@@ -34,7 +35,6 @@ from rhetor.core.events import (
     ToolUseDelta,
     ToolUseStarted,
     UsageReport,
-    Vector,
 )
 from rhetor.core.usage import Usage
 from rhetor.wire.base import STREAM_TYPE, WholeRenderer
@@ -106,6 +106,8 @@ class ResponseStreamRenderer:
         return out
 
     def _see(self, event: Event) -> None:
+        if isinstance(event, BESIDES_CHAT):
+            return
         match event:
             case TextDelta(text, logprobs):
                 self._say("output_text", text, complete_logprobs(logprobs))
@@ -130,8 +132,6 @@ class ResponseStreamRenderer:
                 self._finish(reason)
             case Failed(error):
                 self._fail(error)
-            case Vector():
-                pass  # no chat has vectors
             case _:
                 assert_never(event)
 

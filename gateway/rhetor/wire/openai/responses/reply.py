@@ -23,7 +23,7 @@ from rhetor.core.events import (
     ToolUseStarted,
     UsageReport,
 )
-from rhetor.wire.base import Chunk, Narrator, WholeDecoder
+from rhetor.wire.base import BodyDecoder, Chunk, Narrator, WholeDecoder
 from rhetor.wire.lenient import parse, thing, things, word
 from rhetor.wire.openai.errors import error_inside
 from rhetor.wire.openai.reply import instead_of_stream
@@ -130,7 +130,7 @@ class Items:
             self._narrator.emit(ThinkingSigned(proof_of(encrypted)))
 
 
-class ResponseStream:
+class ResponseStream(BodyDecoder):
     """Decodes a streamed response."""
 
     in_step = False  # nothing tells a renderer the provider's numbers of events and ids of items

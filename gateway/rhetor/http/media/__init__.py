@@ -1,0 +1,1 @@
+"""Doors for what is neither a conversation nor its embedding: pictures, speech, transcripts, films."""

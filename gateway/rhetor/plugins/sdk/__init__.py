@@ -1,0 +1,1 @@
+"""What authors of providers import: one file for each language, without dependencies."""

@@ -1,0 +1,55 @@
+"""Whether a server is ready: it answers at a path, or it takes connections."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from rhetor.core.call import Call
+from rhetor.core.errors import RhetorError
+from rhetor.services.supervisor import Probe
+from rhetor.transport.base import Progress
+from rhetor.transport.pool import HttpPool
+
+WELL = range(200, 400)
+HEADERS = {"user-agent": "rhetor", "accept": "*/*"}
+PORTS = {"http": 80, "https": 443}
+
+
+def answers_at(path: str, within_s: float) -> Probe:
+    """Whether it answers there with a status below 400."""
+
+    async def probe(origin: str) -> bool:
+        pool = HttpPool(1, within_s)  # for one call: what listens here next time may be somebody else
+        try:
+            async with asyncio.timeout(within_s):
+                response = await pool.open(Call("GET", origin + path, HEADERS), Progress())
+        except (RhetorError, TimeoutError):
+            return False
+        else:
+            response.close()
+            return response.status in WELL
+        finally:
+            await pool.close()
+
+    return probe
+
+
+def takes_connections(within_s: float) -> Probe:
+    """Whether somebody listens there."""
+
+    async def probe(origin: str) -> bool:
+        where = urlsplit(origin)
+        port = where.port or PORTS.get(where.scheme)
+        try:
+            async with asyncio.timeout(within_s):
+                _, writer = await asyncio.open_connection(where.hostname, port)
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+        return True
+
+    return probe
