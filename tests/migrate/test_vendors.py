@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rhetor.http.server import table
@@ -49,7 +51,7 @@ def test_what_is_no_model(text: str) -> None:
 def test_every_provider_with_a_host_of_its_own_is_known() -> None:
     for id, row in load_builtin().items():
         if "127.0.0.1" not in row.base_url:
-            assert vendor_of_address(row.base_url), id
+            assert vendor_of_address(re.sub(r"{\w+}", "some-where1", row.base_url)), id
 
 
 @pytest.mark.parametrize(

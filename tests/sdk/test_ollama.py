@@ -235,9 +235,10 @@ async def test_models(sdk: AsyncClient) -> None:
 
 
 async def test_models_are_not_kept_here(sdk: AsyncClient) -> None:
-    for work in (sdk.pull("llama3.2"), sdk.copy("a", "b"), sdk.delete("a")):
-        with pytest.raises(ResponseError, match="not kept"):
-            await work
+    with pytest.raises(ResponseError, match="not kept"):
+        await sdk.copy("a", "b")
+    with pytest.raises(ResponseError, match="not kept"):
+        await sdk.delete("a")
 
 
 # Failures.

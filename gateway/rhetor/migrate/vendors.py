@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -84,6 +84,8 @@ _LINE = re.compile(r"[^\r\n]+")
 @dataclass(frozen=True, slots=True)
 class _Known:
     hosts: Mapping[str, str]
+    regions: Sequence[tuple[re.Pattern[str], str]]
+    """Hosts with a place in their name, which is anybody's."""
     variables: Mapping[str, str]
 
 
@@ -91,12 +93,17 @@ class _Known:
 def _known() -> _Known:
     """What the gateway's own table of providers says, and a little more. Built once: it never changes."""
     hosts, variables = dict(_MORE_HOSTS), dict(_MORE_VARIABLES)
+    regions: list[tuple[re.Pattern[str], str]] = []
     for id, row in load_builtin().items():
         host = urlsplit(row.base_url).hostname or ""
         if not host.startswith("127."):
-            hosts.setdefault(host, id)
+            if "{" in host:
+                fixed = (re.escape(part) for part in re.split(r"{\w+}", host))
+                regions.append((re.compile(r"[\w-]+".join(fixed)), id))
+            else:
+                hosts.setdefault(host, id)
             variables |= {name: id for name in row.key_env if name not in _NOT_FOR_MODELS}
-    return _Known(MappingProxyType(hosts), MappingProxyType(variables))
+    return _Known(MappingProxyType(hosts), tuple(regions), MappingProxyType(variables))
 
 
 def vendor_of_variable(name: str) -> str | None:
@@ -114,8 +121,9 @@ def vendor_of_address(text: str) -> str | None:
     host = match["host"].lower()
     bare = host.partition(":")[0]
     hosts = _known().hosts
+    somewhere = next((vendor for pattern, vendor in _known().regions if pattern.fullmatch(bare)), None)
     ending = next((vendor for end, vendor in _HOST_ENDINGS.items() if bare.endswith(end)), None)
-    return hosts.get(host) or hosts.get(bare) or ending
+    return hosts.get(host) or hosts.get(bare) or somewhere or ending
 
 
 def is_model(text: str) -> bool:

@@ -40,10 +40,6 @@ REDACTED = Opaque("anthropic", {"type": "redacted_thinking", "data": "EmwK"})
             {"image": {"format": "jpeg", "source": {"bytes": "/9j/"}}},
         ),
         (
-            Image(Url("s3://shelf/cat.JPG")),
-            {"image": {"format": "jpeg", "source": {"s3Location": {"uri": "s3://shelf/cat.JPG"}}}},
-        ),
-        (
             Audio(Inline("audio/mpeg", "SUQz")),
             {"audio": {"format": "mp3", "source": {"bytes": "SUQz"}}},
         ),
@@ -131,7 +127,7 @@ def test_only_claudes_own_thoughts_go_back_to_it(signature: str | None) -> None:
         Image(Url("https://x.example/cat.png")),
         Image(Uploaded("file-1")),
         Image(Inline("image/tiff", "SUkq")),
-        Image(Url("s3://shelf/cat")),
+        Image(Url("s3://shelf/cat.png")),
         Audio(Inline("audio/midi", "TVRo")),
         File(Inline("application/zip", "UEsD")),
     ],

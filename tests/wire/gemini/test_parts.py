@@ -28,8 +28,8 @@ PNG = Inline("image/png", "iVBORw==")
             [{"fileData": {"mimeType": "image/gif", "fileUri": "https://x.example/a.gif?b=c.png"}}],
         ),
         (
-            Image(Url("gs://shelf/cat")),
-            [{"fileData": {"mimeType": "image/jpeg", "fileUri": "gs://shelf/cat"}}],
+            Image(Url("https://x.example/cat")),
+            [{"fileData": {"mimeType": "image/jpeg", "fileUri": "https://x.example/cat"}}],
         ),
         (Audio(Inline("audio/mpeg", "SUQz")), [{"inlineData": {"mimeType": "audio/mpeg", "data": "SUQz"}}]),
         (
@@ -47,6 +47,12 @@ def test_what_can_be_said(part: Part, written: list[object]) -> None:
     dropped = Dropped()
     assert write_part(part, "content[0]", dropped) == written
     assert dropped == []
+
+
+@pytest.mark.parametrize("source", [Url("gs://shelf/cat.png"), Uploaded("gs://shelf/cat.png")])
+def test_what_lies_in_a_bucket_is_not_read_with_rights_of_the_gateway(source: Url | Uploaded) -> None:
+    with pytest.raises(BadRequest, match="send its bytes"):
+        write_part(Image(source), "content[0]", Dropped())
 
 
 def test_what_is_lost_is_named() -> None:

@@ -72,6 +72,7 @@ class Keyboard:
         loop.remove_reader(self._input)
         for number in (signal.SIGINT, signal.SIGCONT, signal.SIGWINCH, *ENDINGS):
             loop.remove_signal_handler(number)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses it once more is leaving already
         with suppress(termios.error, OSError):  # the terminal is gone
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._before)
             os.write(sys.stdout.fileno(), DO_NOT_MARK.encode())

@@ -1,7 +1,7 @@
 """Canonical parts → content blocks.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (read 2026-11-21).
-Media are bytes, as base64; the only addresses it fetches from are those of S3.
+Media are bytes, as base64. It could fetch from S3, but with the rights of whoever signs: that is the gateway.
 """
 
 from __future__ import annotations
@@ -156,19 +156,13 @@ def _media(source: Source, formats: Mapping[str, str], path: str, what: str) -> 
     match source:
         case Inline(media_type, base64):
             return {"format": _format(media_type, formats, path, what), "source": {"bytes": base64}}
-        case Url(url) if url.startswith("s3://"):
-            ending = url.rpartition(".")[2].lower()
-            kind = "jpeg" if ending == "jpg" else ending
-            if kind not in formats.values():
-                raise _unsayable(path, f"a {what} whose name does not say what it is")
-            return {"format": kind, "source": {"s3Location": {"uri": url}}}
         case Url(url) if url.startswith("data:"):
             head, comma, data = url[len("data:") :].partition(",")
             media_type, _, encoding = head.partition(";")
             if not comma or "base64" not in encoding.split(";"):
                 raise BadRequest(f"{path}: expected a data URL like data:image/png;base64,…", param=path)
             return {"format": _format(media_type, formats, path, what), "source": {"bytes": data}}
-        case Url() | Uploaded():
+        case Url() | Uploaded():  # also in a bucket: it would be read with the gateway's own rights
             raise _unsayable(path, f"a {what} by its address: send its bytes")
 
 

@@ -89,6 +89,10 @@ def _source(source: Source, path: str, otherwise: str) -> Written:
     match source:
         case Inline(media_type, base64):
             return {"inlineData": {"mimeType": media_type, "data": base64}}
+        case Uploaded(uri) | Url(uri) if uri.startswith("gs://"):
+            # It would be read with the gateway's own rights, and callers have none there.
+            message = f"{path}: what lies in a bucket is not passed on; send its bytes"
+            raise BadRequest(message, Code.UNSUPPORTED, param=path)
         case Uploaded(file_id):
             return {"fileData": {"fileUri": file_id}}
         case Url(url) if url.startswith("data:"):
