@@ -22,7 +22,7 @@ from tests.faults.pace import LoopClock, run
 from tests.faults.test_outcomes import log_of
 from tests.http.media.recordings import MEDIA, form
 
-PACE = 10.0
+PACE = 4.0
 SLOW_S = 5.0  # how long a target may stay silent where another one could answer
 HELLO = [{"role": "user", "content": "hi"}]
 PAGE = raw_frames([b"<html><h1>Welcome to nginx!</h1></html>"], content_type="text/html")
