@@ -23,7 +23,13 @@ PACE = 3.0  # more of them at once than one core plays faster
 def verdicts(request: pytest.FixtureRequest) -> Mapping[Cell, Verdict]:
     """What every selected cell got."""
     wanted = {_cell_of(item) for item in request.session.items}
-    return run(play_all([cell for cell in CELLS if cell in wanted]), PACE)
+    chosen = [cell for cell in CELLS if cell in wanted]
+    # Where hundreds of streams stall, nobody else may keep the processor from those that do not.
+    crowds = [[cell] for cell in chosen if cell.fault.stalled]
+    found: dict[Cell, Verdict] = {}
+    for group in ([cell for cell in chosen if not cell.fault.stalled], *crowds):
+        found |= run(play_all(group), PACE)
+    return found
 
 
 def _cell_of(item: pytest.Item) -> Cell | None:
