@@ -40,8 +40,8 @@ def row_of(
         except ValueError as error:
             problems.append(Problem(f"providers.{id}.base_url", str(error)))
             return None
-        changed = _changed(builtin.model_copy(update={"base_url": there}), setting)
-        return placed(changed, setting.place, environ, moved=setting.base_url is not None)
+        moved = builtin if there == builtin.base_url else builtin.model_copy(update={"base_url": there})
+        return placed(_changed(moved, setting), setting.place, environ, moved=setting.base_url is not None)
     if setting.wire is not None and (own := setting.base_url or served) is not None:
         keyed = setting.key is not None or setting.auth is not None
         speakers = (row for row in known.values() if setting.wire in (row.wire, *row.also))
@@ -106,6 +106,8 @@ REPLACED = (
 
 def _changed(row: ProviderRow, setting: ProviderConfig) -> ProviderRow:
     """The row with what the file says: most replaces what stood there, the rest is added to it."""
+    if not setting.model_fields_set:
+        return row
     changes: dict[str, object] = {
         name: value for name in REPLACED if (value := getattr(setting, name)) is not None
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -10,12 +11,10 @@ from pathlib import Path
 import pytest
 
 from rhetor import __version__
-from rhetor.cli import main
+from rhetor.cli import COMMANDS, main
 from rhetor.testing import Upstream
 from tests.cli.conftest import PATIENCE_S, Rhetor, Start
 from tests.conftest import MakeGateway, settings
-
-COMMANDS = ("serve", "up", "check", "doctor", "models", "chat")
 
 
 async def test_python_m_rhetor_is_the_command(rhetor: Rhetor) -> None:
@@ -38,7 +37,7 @@ async def test_without_a_command_there_is_help(rhetor: Rhetor) -> None:
     finished = await rhetor()
     assert finished.code == 2
     for command in COMMANDS:
-        assert f"\n    {command} " in finished.out
+        assert re.search(rf"\n    {command}\s", finished.out)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -16,7 +16,7 @@ from tests.faults.pace import run
 from tests.faults.rounds import play_all
 from tests.faults.table import CELLS, Cell
 
-PACE = 3.0  # more of them at once than one core plays faster
+PACE = 5.0  # more of them at once than one core plays faster
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ def placed(row: ProviderRow, said: Mapping[str, str], environ: Mapping[str, str]
         said: by the configuration, before what the environment says.
         moved: the configuration has an address of its own.
     """
+    if not row.place and row.signing is None:
+        return row
     known = {name: value for name in row.place if (value := _value(row, name, said, environ)) is not None}
     base_url = row.base_url
     if not moved:

@@ -225,6 +225,8 @@ def is_host_of(url: str, hosts: Iterable[str]) -> bool:
 
 def quirks_of(spec: QuirkSpec) -> Quirks:
     """The language's own way, changed where the row says so."""
+    if not spec.model_fields_set:
+        return PLAIN
     said = {f.name: value for f in fields(Quirks) if (value := getattr(spec, f.name)) is not None}
     return replace(PLAIN, **said)
 

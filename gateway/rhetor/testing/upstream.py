@@ -5,7 +5,7 @@
         upstream.next(fails(503), cuts(after=1))         # what the next two requests get instead
         ...                                              # point a gateway or an SDK at upstream.base_url
         seen = await upstream.request()                  # the first request, once it is there
-        await seen.aborted(within_s=0.25)                # its caller left before the reply ended
+        await seen.aborted()                             # its caller left before the reply ended
 
 The steps are in `rhetor.testing.steps`, the paths in `rhetor.testing.endpoints`.
 Every connection is a real socket; nothing sleeps unless a step asks for real
