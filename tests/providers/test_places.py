@@ -46,6 +46,13 @@ def test_some_places_have_an_address_of_their_own() -> None:
     assert moved.base_url == "http://lab.test"
 
 
+def test_claude_stands_where_its_vendors_client_looks_for_it() -> None:
+    made = put(ROWS["vertex-anthropic"], {"ANTHROPIC_VERTEX_PROJECT_ID": "lab", "CLOUD_ML_REGION": "eu"})
+    assert made.base_url == (
+        "https://aiplatform.eu.rep.googleapis.com/v1/projects/lab/locations/eu/publishers/anthropic"
+    )
+
+
 def test_signatures_are_of_a_region() -> None:
     made = put(BEDROCK, {"AWS_DEFAULT_REGION": "eu-west-1"})
     assert made.signing is not None

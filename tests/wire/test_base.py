@@ -65,6 +65,17 @@ class TestNarrator:
         narrator.take()
         assert narrator.take() == []
 
+    def test_calls_without_an_id_are_named_after_the_reply_and_differ_where_that_has_none(self) -> None:
+        named, *nameless = Narrator(), Narrator(), Narrator()
+        named.start("r1", "model")
+        assert [named.call_id(0), named.call_id(1)] == ["call_r1_0", "call_r1_1"]
+        assert len({it.call_id(number) for it in nameless for number in range(2)}) == 4
+
+    def test_ids_of_calls_are_short(self) -> None:
+        narrator = Narrator()
+        narrator.start("chatcmpl-" + "a" * 40, "m")
+        assert len(narrator.call_id(127)) <= 40
+
     def test_a_silent_hang_up_is_a_failure(self) -> None:
         narrator = Narrator()
         narrator.emit(TextDelta("a"))

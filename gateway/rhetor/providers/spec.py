@@ -74,6 +74,7 @@ class QuirkSpec(_Row):
     prefill: str | None = None
     prefill_models: frozenset[str] | None = None
     cache_marks: bool | None = None
+    raw_predict: bool | None = None
     sources: tuple[Source, ...] = ()
 
 

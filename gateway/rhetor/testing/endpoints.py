@@ -11,6 +11,7 @@ from rhetor.core.errors import RhetorError
 from rhetor.testing import google
 from rhetor.testing.amazon import AmazonVoice
 from rhetor.testing.google import GoogleVoice
+from rhetor.testing.raw_predict import RawPredictVoice
 from rhetor.testing.seen import Seen
 from rhetor.testing.voices import CREATED_S, DoorVoice, Voice
 from rhetor.wire.anthropic import ANTHROPIC
@@ -84,6 +85,9 @@ def endpoints() -> tuple[Endpoint, ...]:
         Endpoint("POST", ":streamGenerateContent", GoogleVoice(Capability.CHAT)),
         Endpoint("POST", ":countTokens", GoogleVoice(Capability.COUNT_TOKENS)),
         Endpoint("POST", ":batchEmbedContents", GoogleVoice(Capability.EMBEDDINGS)),
+        Endpoint("POST", "/models/count-tokens:rawPredict", RawPredictVoice(Capability.COUNT_TOKENS)),
+        Endpoint("POST", ":rawPredict", RawPredictVoice(Capability.CHAT)),
+        Endpoint("POST", ":streamRawPredict", RawPredictVoice(Capability.CHAT)),
         Endpoint("POST", "/converse", AmazonVoice(Capability.CHAT)),
         Endpoint("POST", "/converse-stream", AmazonVoice(Capability.CHAT)),
         Endpoint("POST", "/invoke", AmazonVoice(Capability.EMBEDDINGS)),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Protocol
 
 from rhetor.core.capability import Capability
@@ -146,6 +147,8 @@ class Quirks:
     """Parts of the names of the models that can be; empty: all of them."""
     cache_marks: bool = False
     """An OpenAI speaker that takes Anthropic's `cache_control` on parts; others answer 400 to it."""
+    raw_predict: bool = False
+    """An Anthropic speaker that is reached through `:rawPredict` of a prediction service."""
 
 
 PLAIN = Quirks()
@@ -268,11 +271,13 @@ class Narrator:
     def __init__(self) -> None:
         self.started = False
         self.ended = False
+        self._id = ""
         self._events: list[Event] = []
 
     def start(self, id: str, model: str) -> None:
         if not self.started:
             self.started = True
+            self._id = id
             self._events.append(Started(id, model))
 
     def emit(self, event: Event) -> None:
@@ -285,6 +290,11 @@ class Narrator:
     def end(self, event: Event) -> None:
         self.emit(event)
         self.ended = True
+
+    def call_id(self, number: int) -> str:
+        """The id of a tool call that came without one: unlike those of all other replies, and no longer than
+        any provider takes (40 characters: https://github.com/agno-agi/agno/issues/5382, read 2026-11-21)."""
+        return f"call_{self._id[-24:] or token_hex(8)}_{number}"
 
     def fail(self, message: str, code: Code) -> None:
         self.end(Failed(UpstreamError(message, code)))

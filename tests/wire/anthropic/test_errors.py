@@ -6,7 +6,9 @@ import orjson
 import pytest
 
 from rhetor.core.errors import BadRequest, Code, RhetorError, UpstreamError
+from rhetor.core.events import Failed
 from rhetor.wire.anthropic import ANTHROPIC
+from rhetor.wire.anthropic.decoders import MessageDecoder
 from rhetor.wire.anthropic.errors import read_error, read_error_object
 
 
@@ -66,6 +68,28 @@ def test_other_servers_errors_are_understood_by_their_words_and_status() -> None
     page = read_error(502, {}, b"<html><body>bad gateway</body></html>")
     assert page.code is Code.UNAVAILABLE
     assert "bad gateway" in page.message
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "message", "code"),
+    [
+        (429, "RESOURCE_EXHAUSTED", "Quota exceeded for online_prediction_requests", Code.RATE_LIMITED),
+        (404, "NOT_FOUND", "Publisher Model `claude-9` was not found", Code.MODEL_NOT_FOUND),
+        (400, "FAILED_PRECONDITION", "Project is not allowed to use Publisher Model", Code.UPSTREAM_AUTH),
+        (400, "INVALID_ARGUMENT", "prompt is too long: 208310 tokens > 200000", Code.CONTEXT_LENGTH),
+        (503, "UNAVAILABLE", "The service is currently unavailable.", Code.UNAVAILABLE),
+    ],
+)
+def test_a_cloud_before_the_models_refuses_in_its_own_words(
+    status: int, word: str, message: str, code: Code
+) -> None:
+    said = {"error": {"code": status, "message": message, "status": word}}
+    refused = read_error(status, {"retry-after": "7"}, orjson.dumps([said]))
+    assert (refused.code, refused.retry_after_s, refused.original) == (code, 7, None)
+    inside = MessageDecoder().read(orjson.dumps(said))[-1]
+    assert isinstance(inside, Failed)
+    assert inside.error.code is code
+    assert read_error_object(said).code is code
 
 
 def test_callers_of_this_language_get_the_error_as_it_was() -> None:

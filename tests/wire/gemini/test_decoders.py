@@ -63,6 +63,13 @@ def test_a_call_comes_with_its_signature() -> None:
     ]
 
 
+def test_calls_of_replies_without_an_id_differ() -> None:
+    """A conversation in which a tool is asked twice holds both."""
+    said = orjson.dumps(reply({"functionCall": {"name": "clock"}}, {"functionCall": {"name": "clock"}}))
+    ids = {it.id for _ in range(2) for it in fold(told(ReplyDecoder(), said)).tool_uses}
+    assert len(ids) == 4
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_parallel_calls_keep_their_ids(stream: bool) -> None:
     decoder = StreamDecoder() if stream else ReplyDecoder()

@@ -77,7 +77,9 @@ def done(**extra: Any) -> bytes:
 
 
 def test_a_streamed_reply_with_thoughts_and_tools() -> None:
-    assert read((GOLDEN / "chat_stream.jsonl").read_bytes()) == [
+    events = read((GOLDEN / "chat_stream.jsonl").read_bytes())
+    nameless = [event for event in events if isinstance(event, ToolUseStarted)][1]
+    assert events == [
         Started("", "qwen3"),
         ThinkingDelta("Okay"),
         ThinkingDelta(", two."),
@@ -85,11 +87,19 @@ def test_a_streamed_reply_with_thoughts_and_tools() -> None:
         TextDelta("me see."),
         ToolUseStarted(0, "call_p7o2gz50", "weather"),
         ToolUseDelta(0, '{"city":"Zürich","days":2}'),
-        ToolUseStarted(1, "call_1", "clock"),
+        ToolUseStarted(1, nameless.id, "clock"),
         ToolUseDelta(1, "{}"),
         UsageReport(Usage(26, 298)),
         Finished(FinishReason.TOOL_USE),
     ]
+
+
+def test_calls_of_replies_without_ids_differ() -> None:
+    """A conversation in which a tool is asked again holds both."""
+    calls = [{"function": {"name": "clock", "arguments": {}}}] * 2
+    said = lines([{"message": {"tool_calls": calls}, "done": True}])
+    ids = {call.id for stream in (True, False) for call in fold(read(said, stream)).tool_uses}
+    assert len(ids) == 4
 
 
 def test_a_whole_reply() -> None:

@@ -18,12 +18,12 @@ from tests.wire.strategies import arguments
 
 def told(*pieces: dict[str, Any]) -> list[ToolUse]:
     narrator = Narrator()
+    narrator.start("r1", "")
     calls = Calls(narrator)
-    calls.reply_id = "r1"
     for piece in pieces:
         calls.add(piece)
     calls.finish()
-    return fold([Started("", ""), *narrator.take()]).tool_uses
+    return fold(narrator.take()).tool_uses
 
 
 def piece(

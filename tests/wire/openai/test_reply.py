@@ -408,6 +408,18 @@ def test_the_deprecated_function_call_in_a_whole_reply() -> None:
     assert reply.finish is FinishReason.TOOL_USE
 
 
+def test_calls_of_replies_without_ids_differ() -> None:
+    call = {"function": {"name": "f", "arguments": "{}"}}
+    body = orjson.dumps({"choices": [{"message": {"tool_calls": [call]}}]})
+    pieces = sse({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}, "[DONE]")
+    told = [
+        decode(decoder, data).events
+        for _ in range(2)
+        for decoder, data in ((whole_decoder(), body), (stream_decoder(), pieces))
+    ]
+    assert len({use.id for events in told for use in fold(events).tool_uses}) == 4
+
+
 def test_content_in_parts_in_a_whole_reply() -> None:
     parts = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},

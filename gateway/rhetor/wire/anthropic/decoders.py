@@ -27,7 +27,7 @@ from rhetor.core.events import (
 )
 from rhetor.core.usage import Usage
 from rhetor.wire.anthropic.blocks import tool_input
-from rhetor.wire.anthropic.errors import read_error_object
+from rhetor.wire.anthropic.errors import is_status, read_error_object
 from rhetor.wire.anthropic.vocabulary import FINISH_REASONS, NAME, read_usage
 from rhetor.wire.base import BodyDecoder, Chunk, Narrator, WholeDecoder
 from rhetor.wire.fields import as_integer
@@ -258,7 +258,7 @@ class CountDecoder(WholeDecoder):
 
 def _read_failure(said: Json | None, expected: str) -> UpstreamError:
     """Why a reply with a good status is none: an error in its place, or nothing we know."""
-    if said is not None and word(said, "type") == "error":
+    if said is not None and (word(said, "type") == "error" or is_status(said)):
         return read_error_object(said)
     return UpstreamError(f"the provider's reply is not {expected}", Code.PROTOCOL)
 

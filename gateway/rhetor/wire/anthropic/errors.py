@@ -1,6 +1,7 @@
 """Errors of the language: what a provider's refusal means, and how ours are said.
 
-https://platform.claude.com/docs/en/api/errors (read 2026-11-20).
+https://platform.claude.com/docs/en/api/errors (read 2026-11-20). Where a cloud stands in front of the models,
+it refuses in its own words, those of `google.rpc.Status`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import orjson
 
 from rhetor.core.content import Json, JsonValue
 from rhetor.core.errors import MEANING, Code, RhetorError, UpstreamError
+from rhetor.wire import rpc_status
 from rhetor.wire.anthropic.vocabulary import NAME
 from rhetor.wire.lenient import thing, word
 from rhetor.wire.refusals import (
@@ -85,6 +87,8 @@ _OURS = frozenset({Code.UPSTREAM_AUTH, Code.UPSTREAM_BILLING})
 def read_error(status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
     """What a provider's refusal means; `headers` have lower-case names."""
     said = error_object(body)
+    if said is not None and is_status(said):
+        return rpc_status.read_error(status, headers, body)
     code = code_of_status(status) if said is None else _code_of(said, code_of_status(status))
     text = page_text(body) if said is None else message_of(said)
     return UpstreamError(
@@ -100,6 +104,8 @@ def read_error(status: int, headers: Mapping[str, str], body: bytes) -> Upstream
 
 def read_error_object(said: Json) -> UpstreamError:
     """The error that came in place of a reply, or in the middle of one."""
+    if is_status(said) and (error := rpc_status.error_inside(said)):
+        return error
     code = _code_of(said, Code.UPSTREAM_ERROR)
     text = "it does not accept the gateway's key" if code is Code.UPSTREAM_AUTH else message_of(said)
     return UpstreamError(
@@ -108,6 +114,12 @@ def read_error_object(said: Json) -> UpstreamError:
         wire=NAME,
         original=_original(said, code),
     )
+
+
+def is_status(said: Json) -> bool:
+    """Whether a cloud refuses: `{"error": {"code": 503, "message": "…", "status": "UNAVAILABLE"}}`."""
+    inner = thing(said, "error")
+    return isinstance(inner.get("code"), int) and bool(word(inner, "status")) and "type" not in inner
 
 
 def render_error(error: RhetorError, request_id: str) -> bytes:

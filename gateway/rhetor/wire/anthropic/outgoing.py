@@ -7,7 +7,7 @@ are left out and named in `Outgoing.dropped`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rhetor.core.content import JsonValue
 from rhetor.core.request import Chat, Original, Request, Tool
@@ -16,6 +16,7 @@ from rhetor.wire.anthropic.blocks import Block, Dropped
 from rhetor.wire.anthropic.conversation import write_conversation
 from rhetor.wire.anthropic.generations import ANY_SERVER, Generation, generation_of
 from rhetor.wire.anthropic.proofs import own_messages
+from rhetor.wire.anthropic.raw_predict import enclosed
 from rhetor.wire.anthropic.reasoning import Thought, write_reasoning
 from rhetor.wire.anthropic.vocabulary import cache_control
 from rhetor.wire.base import Outgoing, Quirks
@@ -74,25 +75,35 @@ def retarget(path: str, original: Original, model: str, quirks: Quirks) -> Outgo
     """
     dropped = sorted(quirks.drop_fields & original.fields.keys())
     messages = own_messages(original)
-    body = with_model(original, model) if messages is None and not dropped else None
-    if body is None:
-        kept = {key: value for key, value in original.fields.items() if key not in dropped}
-        if messages is not None:
-            kept["messages"] = messages
-            dropped.append("thoughts of another provider")
-            if thing(kept, "thinking").get("type") == "enabled":
-                del kept["thinking"]  # it demands a thought where those are missing now
-                dropped.append("thinking")
-        body = fields.dump(kept | {"model": model})
     # The caller's version and betas say what its body and the reply mean.
-    return Outgoing(path, body, {"anthropic-version": API_VERSION, **original.headers}, tuple(dropped))
+    headers = {"anthropic-version": API_VERSION, **original.headers}
+    if messages is None and not dropped and not quirks.raw_predict:
+        body = with_model(original, model)
+        if body is not None:
+            return Outgoing(path, body, headers)
+    kept = {key: value for key, value in original.fields.items() if key not in dropped}
+    if messages is not None:
+        kept["messages"] = messages
+        dropped.append("thoughts of another provider")
+        if thing(kept, "thinking").get("type") == "enabled":
+            del kept["thinking"]  # it demands a thought where those are missing now
+            dropped.append("thinking")
+    return _written(path, kept | {"model": model}, headers, dropped, quirks)
 
 
 def _sent(path: str, body: Block, dropped: Dropped, quirks: Quirks) -> Outgoing:
     for name in sorted(quirks.drop_fields & body.keys()):
         del body[name]
         dropped.append(name)
-    return Outgoing(path, fields.dump(body), {"anthropic-version": API_VERSION}, tuple(dropped))
+    return _written(path, body, {"anthropic-version": API_VERSION}, dropped, quirks)
+
+
+def _written(
+    path: str, body: Block, headers: Mapping[str, str], dropped: Dropped, quirks: Quirks
+) -> Outgoing:
+    if quirks.raw_predict:
+        path, body, headers = enclosed(body, headers, counting=path == COUNT_PATH)
+    return Outgoing(path, fields.dump(body), headers, tuple(dropped))
 
 
 def _max_tokens(chat: Chat, thought: Thought, quirks: Quirks) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from rhetor.core.capability import Capability
 from rhetor.core.errors import UpstreamError
 from rhetor.core.request import Request
+from rhetor.wire import rpc_status
 from rhetor.wire.base import Decoder, ModelEntry, Outgoing, Quirks, Upstream, Wire
-from rhetor.wire.gemini import errors, models
+from rhetor.wire.gemini import models
 from rhetor.wire.gemini.counts import Counts
 from rhetor.wire.gemini.decoders import ReplyDecoder, StreamDecoder
 from rhetor.wire.gemini.embeddings import Embeddings
@@ -55,7 +56,7 @@ class _Google(VendorWire):
         }
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
-        return errors.read_error(status, headers, body)
+        return rpc_status.read_error(status, headers, body)
 
     def read_models(self, body: bytes) -> Sequence[ModelEntry]:
         return models.read_models(body)

@@ -28,10 +28,10 @@ from rhetor.core.events import (
 from rhetor.core.usage import Usage
 from rhetor.wire.base import BodyDecoder, Chunk, Narrator, WholeDecoder
 from rhetor.wire.fields import as_integer
-from rhetor.wire.gemini.errors import error_inside
 from rhetor.wire.gemini.vocabulary import NAME, blocked, ending_of, proof_of, read_usage
 from rhetor.wire.lenient import parse, thing, things, word
 from rhetor.wire.refusals import error_object, page_text
+from rhetor.wire.rpc_status import error_inside
 from rhetor.wire.sse import Frame, SseSplitter
 
 
@@ -46,7 +46,6 @@ class Reply:
         self.narrator = Narrator()
         self._thoughts = thoughts
         self._calls = 0
-        self._id = ""
         self._usage: Usage | None = None
         self._ending: Json | None = None
 
@@ -57,8 +56,7 @@ class Reply:
             narrator.end(Failed(error))
             return
         if not narrator.started:
-            self._id = word(said, "responseId")
-            narrator.start(self._id, word(said, "modelVersion"))
+            narrator.start(word(said, "responseId"), word(said, "modelVersion"))
         if error := blocked(said):
             self._count(said)
             narrator.end(Failed(error))
@@ -102,7 +100,7 @@ class Reply:
             self.narrator.emit(ThinkingSigned(proof_of(signature)))
         number = self._calls
         self._calls += 1
-        id = word(call, "id") or f"call_{self._id}_{number}"
+        id = word(call, "id") or self.narrator.call_id(number)
         self.narrator.emit(ToolUseStarted(number, id, word(call, "name")))
         self.narrator.emit(ToolUseDelta(number, orjson.dumps(thing(call, "args")).decode()))
 

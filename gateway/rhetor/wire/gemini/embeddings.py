@@ -20,12 +20,12 @@ from rhetor.core.usage import Usage
 from rhetor.core.value import value
 from rhetor.wire import fields
 from rhetor.wire.base import Decoder, Follow, Outgoing, Quirks
-from rhetor.wire.gemini.errors import error_inside
 from rhetor.wire.gemini.parts import Written
 from rhetor.wire.gemini.vocabulary import FAMILY, path_of
 from rhetor.wire.lenient import count, thing, things
 from rhetor.wire.media.repeated import RepeatedDecoder
 from rhetor.wire.media.vendor import VendorUpstream
+from rhetor.wire.rpc_status import error_inside
 
 AT_ONCE = 100
 """`at most 100 requests can be in one batch`, as the API answers to more."""

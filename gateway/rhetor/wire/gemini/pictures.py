@@ -37,7 +37,6 @@ from rhetor.wire.base import (
     Quirks,
     WholeDecoder,
 )
-from rhetor.wire.gemini.errors import error_inside
 from rhetor.wire.gemini.outgoing import SEEDS, sent
 from rhetor.wire.gemini.parts import Dropped, Written, write_material
 from rhetor.wire.gemini.vocabulary import blocked, ending_of, path_of, read_usage
@@ -45,6 +44,7 @@ from rhetor.wire.lenient import parse, thing, things, word
 from rhetor.wire.media.repeated import RepeatedDecoder
 from rhetor.wire.media.vendor import VendorUpstream
 from rhetor.wire.refusals import page_text
+from rhetor.wire.rpc_status import error_inside
 
 RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 MOST = 10  # pictures of one request; each of Gemini's is a call of its own

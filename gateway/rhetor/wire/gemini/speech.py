@@ -20,13 +20,13 @@ from rhetor.core.media import Speak
 from rhetor.core.request import Request
 from rhetor.core.value import value
 from rhetor.wire.base import WHOLE_LIMIT_BYTES, Chunk, Decoder, Follow, Narrator, Outgoing, Quirks
-from rhetor.wire.gemini.errors import error_inside
 from rhetor.wire.gemini.outgoing import sent
 from rhetor.wire.gemini.parts import Dropped, Written
 from rhetor.wire.gemini.vocabulary import blocked, ending_of, read_usage
 from rhetor.wire.lenient import parse, thing, things, word
 from rhetor.wire.media.vendor import VendorUpstream
 from rhetor.wire.refusals import page_text
+from rhetor.wire.rpc_status import error_inside
 from rhetor.wire.sse import SseSplitter
 
 VOICE = "Kore"

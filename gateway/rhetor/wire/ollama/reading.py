@@ -116,7 +116,7 @@ class ReplyReader:
             yield from self._call(call)
 
     def _call(self, call: Json) -> Iterator[Event]:
-        """One tool call, which always comes whole. Where an older server gives no id, its number is one."""
+        """One tool call, which always comes whole. Older servers give it no id."""
         function = thing(call, "function")
         if not function:
             return
@@ -127,7 +127,8 @@ class ReplyReader:
             return
         index = self._calls
         self._calls += 1
-        yield ToolUseStarted(index, word(call, "id") or f"call_{index}", word(function, "name"))
+        id = word(call, "id") or self.narrator.call_id(index)
+        yield ToolUseStarted(index, id, word(function, "name"))
         yield ToolUseDelta(index, arguments)
 
     def _finish(self, said: Json) -> None:

@@ -40,7 +40,6 @@ class Calls:
         self._calls: list[_Call] = []
         self._of_index: dict[int | None, _Call] = {}
         self._opened = 0
-        self.reply_id = ""
 
     @property
     def any(self) -> bool:
@@ -89,7 +88,7 @@ class Calls:
     def _open(self, call: _Call) -> None:
         call.number = self._opened
         self._opened += 1
-        call.id = call.id or f"call_{self.reply_id}_{call.number}"
+        call.id = call.id or self._narrator.call_id(call.number)
         self._narrator.emit(ToolUseStarted(call.number, call.id, call.name))
         for arguments in call.pieces:
             self._narrator.emit(ToolUseDelta(call.number, arguments))

@@ -121,7 +121,6 @@ class ChatStream(BodyDecoder):
         """Azure's first frame tells only what its filter thinks of the prompt, and no name."""
         id, model = word(said, "id"), word(said, "model")
         if id or model:
-            self._calls.reply_id = id
             self._narrator.start(id, model)
 
     def _read_choice(self, choice: Json) -> None:
@@ -185,7 +184,7 @@ def _tell(narrator: Narrator, said: Json) -> None:
     functions = 0
     for call in calls:
         if "function" in call:
-            _tell_call(narrator, functions, call, word(said, "id"))
+            _tell_call(narrator, functions, call)
             functions += 1
         else:
             narrator.emit(OpaquePart(Opaque(NAME, call)))
@@ -196,9 +195,9 @@ def _tell(narrator: Narrator, said: Json) -> None:
     narrator.end(Finished(finish_of(word(choice, "finish_reason"), functions > 0)))
 
 
-def _tell_call(narrator: Narrator, number: int, call: Json, reply_id: str) -> None:
+def _tell_call(narrator: Narrator, number: int, call: Json) -> None:
     function = thing(call, "function")
-    id = word(call, "id") or f"call_{reply_id}_{number}"
+    id = word(call, "id") or narrator.call_id(number)
     narrator.emit(ToolUseStarted(number, id, word(function, "name")))
     if arguments := arguments_of(function):
         narrator.emit(ToolUseDelta(number, arguments))

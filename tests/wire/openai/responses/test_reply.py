@@ -25,6 +25,7 @@ from rhetor.core.events import (
     ToolUseDelta,
     ToolUseStarted,
     UsageReport,
+    fold,
 )
 from rhetor.core.usage import Usage
 from tests.wire.openai.responses.speech import decode, sse, stream_decoder, streamed, whole_decoder
@@ -107,6 +108,13 @@ def test_a_call_is_told_once_wherever_it_stands(frames: list[Any]) -> None:
         ToolUseDelta(0, '{"a":1}'),
         Finished(FinishReason.TOOL_USE),
     ]
+
+
+def test_calls_of_replies_without_ids_differ() -> None:
+    bare = {"type": "function_call", "name": "f", "arguments": "{}"}
+    ending = {"type": "response.completed", "response": {"status": "completed", "output": [bare, bare]}}
+    ids = {call.id for _ in range(2) for call in fold(streamed(ending)).tool_uses}
+    assert len(ids) == 4
 
 
 def test_items_may_be_told_apart_by_their_ids_alone() -> None:

@@ -111,7 +111,7 @@ class Items:
         if place in self._calls:
             return
         number = self._calls[place] = len(self._calls)
-        id = word(item, "call_id") or word(item, "id") or f"call_{place}"
+        id = word(item, "call_id") or word(item, "id") or self._narrator.call_id(number)
         self._narrator.emit(ToolUseStarted(number, id, word(item, "name")))
 
     def _tell_message(self, place: Place, item: Json) -> None:

@@ -1,4 +1,4 @@
-"""What a provider's refusal means: `google.rpc.Status` as JSON.
+"""What a refusal of Google's servers means, in whatever language one asks: `google.rpc.Status` as JSON.
 
 https://ai.google.dev/gemini-api/docs/troubleshooting and
 https://github.com/googleapis/googleapis/blob/master/google/rpc/error_details.proto (read 2026-11-21).

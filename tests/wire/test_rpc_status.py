@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from rhetor.core.errors import Code
-from rhetor.wire.gemini.errors import error_inside, read_error
+from rhetor.wire.rpc_status import error_inside, read_error
 
 QUOTA = {
     "code": 429,
