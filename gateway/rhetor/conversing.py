@@ -30,6 +30,7 @@ from rhetor.sessions.surroundings import Passes
 from rhetor.store.assets import AssetBooks, Assets
 from rhetor.store.base import Documents, SessionStore
 from rhetor.store.blobs import FileBlobs, MemoryBlobs
+from rhetor.store.own import make_own
 from rhetor.store.sql.folder import DATABASE, usual_folder
 from rhetor.tasks import Tasks, supervise
 
@@ -40,7 +41,6 @@ DOOR = "sessions"  # how the books name the calls of chats
 SESSIONS = "sessions"
 ASSETS = "assets"
 MEMORY_MB = 256  # of assets, where they are kept in memory
-OWN_FOLDER = 0o700
 
 
 class AssetLimits(TypedDict):
@@ -192,7 +192,7 @@ class Conversing:
 
     def _around(self, warm_s: float, environ: Mapping[str, str], pipeline: Pipeline) -> Surroundings:
         if self._children is None:
-            self._folder.mkdir(OWN_FOLDER, parents=True, exist_ok=True)
+            make_own(self._folder)
             self._children = Children(folder_id(self._folder))
         return Surroundings(self._children, warm_s, environ, lambda model: _limits(pipeline, model))
 

@@ -18,6 +18,7 @@ from rhetor.services.house import folder_id
 from rhetor.services.making import Surroundings
 from rhetor.services.roster import Services
 from rhetor.services.served import ServedTransport
+from rhetor.store.own import make_own
 from rhetor.store.sql.folder import usual_folder
 from rhetor.telemetry.logs import Redactor
 from rhetor.telemetry.metrics import Metrics
@@ -26,7 +27,6 @@ from rhetor.transport.pool import HttpPool
 
 IN_MEMORY = ":memory:"
 FOLDER = "services"
-OWN_FOLDER = 0o700
 
 
 class Serving:
@@ -72,7 +72,7 @@ class Serving:
     def children(self) -> Children:
         """Whom the processes of services belong to."""
         if self._children is None:
-            self._folder.mkdir(OWN_FOLDER, parents=True, exist_ok=True)
+            make_own(self._folder)
             self._children = Children(folder_id(self._folder))
         return self._children
 

@@ -83,6 +83,10 @@ COMPOSE = {"file": "c.yaml", "service": "s", "port": 80}
             "services.s.health: path or says, not both",
         ),
         (
+            {"command": ["x"], "health": {"says": "ready", "silent_s": 9}},
+            "services.s.health: silent_s has no effect without a path to ask at",
+        ),
+        (
             {"compose": COMPOSE, "health": {"says": "ready"}},
             "services.s: health.says is for a command that is always started here: use health.path",
         ),

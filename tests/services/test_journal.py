@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from rhetor.core.clock import SystemClock
-from rhetor.services.journal import AT_ONCE, LINE_BYTES, Journal
+from rhetor.services.journal import AT_ONCE, HELD, LINE_BYTES, Journal
 from rhetor.tasks import spawn
 from rhetor.telemetry.logs import Redactor
 
@@ -17,7 +17,7 @@ SECRET = "canary-of-a-journal"
 def journal(most_bytes: int = 100_000) -> Journal:
     redactor = Redactor()
     redactor.learn([SECRET])
-    return Journal(most_bytes, redactor.text, SystemClock())
+    return Journal(most_bytes, redactor, SystemClock())
 
 
 def texts(journal: Journal) -> Sequence[str]:
@@ -68,6 +68,42 @@ def test_a_line_without_an_end_is_cut_and_a_secret_in_it_is_not() -> None:
     text = "".join(texts(said))
     assert len(text) > 30_000
     assert "canary" not in text
+
+
+LONG = "".join(f"k{n}-" for n in range(700))
+JWT = "eyJhbGciOiJub25lIn0." + "abcdefghij" * 300 + ".c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize("before", [0, 2_000, 5_504, 7_000, 8_104, 8_184])
+@pytest.mark.parametrize(
+    ("said", "secret"),
+    [
+        (f'"{LONG}"', LONG),
+        (f"x {JWT} y", JWT),
+        (f'{{"a":1,"token":"{JWT}"}}', JWT),
+        (f"Bearer {'s3cr3t' * 400}", "s3cr3t" * 400),
+        (f"postgres://me:{'pa,ss' * 150}@db/x", "pa,ss" * 150),
+    ],
+)
+def test_a_long_line_is_cut_where_no_secret_is(said: str, secret: str, before: int) -> None:
+    redactor = Redactor()
+    redactor.learn([LONG])
+    line = ('{"n":1},' * 1100)[:before] + said + " and more" * 1500
+    told = Journal(100_000, redactor, SystemClock())
+    for at in range(0, len(line), 500):
+        told.put(line[at : at + 500].encode())
+    assert len(texts(told)) > 1
+    told.put(b"\n")
+    text = "".join(texts(told))
+    assert "[redacted]" in text
+    assert not any(secret[at : at + 12] in text for at in range(0, len(secret) - 12, 12))
+    assert text.endswith(" and more")
+
+
+def test_a_line_that_may_be_one_secret_is_not_held_for_ever() -> None:
+    said = journal()
+    said.put(b"sk-" + b"a" * HELD)
+    assert texts(said) == ["[redacted]"]
 
 
 async def test_followers_hear_what_comes(no_leaks: None) -> None:

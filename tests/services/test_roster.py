@@ -199,6 +199,33 @@ async def test_a_port_that_somebody_else_has_is_named(roster: Roster) -> None:
         await services.start("two")
 
 
+async def test_who_is_listed_may_leave_meanwhile(roster: Roster) -> None:
+    services = roster.services
+    for name in ("a", "b"):
+        services.define(name, spec())
+    listing = asyncio.gather(services.statuses(), services.status("b"))
+    await asyncio.sleep(0)
+    services.remove("b")
+    told, one = await listing
+    assert [it.name for it in told] == ["a", "b"]
+    assert one.name == "b"
+
+
+async def test_closing_ends_it_also_for_whoever_is_starting_it_anew(roster: Roster) -> None:
+    services = roster.services
+    services.define("s", spec())
+    await services.start("s")
+    restarting = asyncio.gather(services.restart("s"), return_exceptions=True)
+    await asyncio.sleep(0)  # it begins with the stop
+    await services.close()
+    (error,) = await restarting
+    assert "is not started any more" in str(error)
+    assert not any(map(is_alive, roster.starts("s")))
+    services.define("s", spec("--say", "too late"))
+    with pytest.raises(RhetorError, match="the gateway stops"):
+        await services.start("s")
+
+
 @pytest.mark.promise("M15")
 async def test_one_that_runs_already_is_used_and_not_ended(make_roster: MakeRoster) -> None:
     owner, user = make_roster(folder="one"), make_roster(folder="two")

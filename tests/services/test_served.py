@@ -6,17 +6,21 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
 from rhetor.core.call import Call
 from rhetor.core.errors import Code, UpstreamError
 from rhetor.services.served import ServedTransport
-from rhetor.services.spec import service_url
+from rhetor.services.spec import Health, service_url
+from rhetor.services.supervisor import State
+from rhetor.tasks import spawn
 from rhetor.testing.nowhere import refused
 from rhetor.transport.base import Phase, Progress
 from rhetor.transport.pool import HttpPool
-from tests.services.conftest import Roster, spec
+from tests.services.children import until
+from tests.services.conftest import PATIENCE_S, Roster, spec
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -91,3 +95,60 @@ async def test_killed_in_the_middle_it_is_there_again_for_the_next_call(roster: 
     again.close()
     await way.close()
     assert len(roster.starts("s")) == 2
+
+
+HANGS = Health(path="/health", timeout_s=0.2, silent_s=0.01)
+
+
+def state(roster: Roster) -> State:
+    service = roster.services.get("s").service
+    assert service is not None
+    return service.state
+
+
+async def hung(roster: Roster, way: ServedTransport) -> int:
+    """The process of a service that was started, and does nothing any more."""
+    (await way.open(Call("GET", f"{URL}/health"), Progress())).close()
+    (pid,) = roster.starts("s")
+    os.kill(pid, signal.SIGSTOP)
+    await until(lambda: " T " in Path(f"/proc/{pid}/stat").read_text())
+    return pid
+
+
+async def given_up(way: ServedTransport) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await way.open(Call("GET", f"{URL}/v1/models"), Progress())
+
+
+async def test_one_that_hangs_is_started_anew_when_a_call_was_given_up(roster: Roster) -> None:
+    """Its port still takes connections; it is its health that it does not tell."""
+    roster.services.define("s", spec(health=HANGS, grace_s=0.1))
+    way = transport(roster)
+    await hung(roster, way)
+    await given_up(way)
+    await until(lambda: state(roster) is not State.READY, PATIENCE_S)
+    again = await way.open(Call("GET", f"{URL}/health"), Progress())
+    assert again.status == 200
+    again.close()
+    await way.close()
+    assert len(roster.starts("s")) == 2
+
+
+async def test_one_that_may_be_busy_with_somebody_else_is_left_alone(roster: Roster) -> None:
+    """However long it is silent: whoever waits for it has a clock. Others wait until it is heard of."""
+    roster.services.define("s", spec(health=HANGS))
+    way = transport(roster)
+    pid = await hung(roster, way)
+    patient = spawn(way.open(Call("GET", f"{URL}/v1/models"), Progress()), "patient")
+    await asyncio.sleep(0)
+    await given_up(way)
+    await until(lambda: state(roster) is State.SUSPECT, PATIENCE_S)
+    late = spawn(way.open(Call("GET", f"{URL}/v1/models"), Progress()), "late")
+    os.kill(pid, signal.SIGCONT)
+    for response in (await patient, await late):
+        assert b"tiny" in await response.read(1000)
+        response.close()
+    assert state(roster) is State.READY
+    await way.close()
+    assert len(roster.starts("s")) == 1

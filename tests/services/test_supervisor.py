@@ -115,6 +115,17 @@ async def test_a_failed_one_is_left_alone_for_a_while(make: Make) -> None:
         await service.ensure_ready(0.1)
 
 
+async def test_whoever_starts_it_by_hand_ends_the_pause_that_others_wait_for(make: Make) -> None:
+    service = make("import sys; sys.exit(3)", restart=Restart(first_s=600.0, most_s=600.0))
+    with pytest.raises(RhetorError, match="ended with 3"):
+        await service.ensure_ready(5.0)
+    asking = asyncio.gather(service.ensure_ready(600.0), return_exceptions=True)
+    await until(lambda: service.state is State.STARTING)
+    service.forgive()
+    (error,) = await asyncio.wait_for(asking, 10.0)
+    assert "ended with 3" in str(error)
+
+
 def test_the_pause_grows_and_has_an_end() -> None:
     restart = Restart(first_s=0.5, most_s=4.0)
     assert [restart.pause_s(n) for n in range(7)] == [0.0, 0.5, 1.0, 2.0, 4.0, 4.0, 4.0]

@@ -14,7 +14,7 @@ from rhetor.core.call import Call
 from rhetor.core.errors import Code, UpstreamError
 from rhetor.tasks import spawn
 from rhetor.transport.base import Phase, Progress, Response
-from rhetor.transport.signing import AGAIN_S, EARLY_S, LEAST_S, Kept, Signed, lacking
+from rhetor.transport.signing import AGAIN_S, EARLY_S, FAILED_S, LEAST_S, Kept, Signed, lacking
 
 BASE = "https://cloud.example/v1"
 
@@ -153,14 +153,21 @@ async def test_a_failed_replacement_leaves_what_there_is() -> None:
     assert await source.kept.get() == 3
 
 
-async def test_a_failure_is_told_to_all_who_wait_and_the_next_one_tries_again() -> None:
+async def test_a_failure_is_told_to_all_who_ask_for_a_while_and_then_tried_again() -> None:
+    """To each as an error of its own: it is told as what has become of its call."""
     source = Source(3600)
     source.fails = True
     waiting = [spawn(source.kept.get(), "get") for _ in range(3)]
     failures = await asyncio.gather(*waiting, return_exceptions=True)
-    assert all(isinstance(it, UpstreamError) for it in failures)
-    assert source.asked == 1
     source.fails = False
+    source.now_s = FAILED_S - 0.1
+    with pytest.raises(UpstreamError, match="no credentials") as caught:
+        await source.kept.get()
+    assert caught.value.code is Code.NO_KEY
+    assert all(isinstance(it, UpstreamError) for it in failures)
+    assert len({id(it) for it in (*failures, caught.value)}) == 4
+    assert source.asked == 1
+    source.now_s = FAILED_S
     assert await source.kept.get() == 2
 
 

@@ -53,11 +53,18 @@ class ServiceHealthConfig(Section):
         None, min_length=3, description="It writes these words, to stdout or stderr. Only for a command."
     )
     timeout_s: Seconds = Field(2.0, description="How long one look may take.")
+    silent_s: Seconds = Field(
+        60.0,
+        description="When a call was given up, it is asked at its path again. If nothing comes from it for "
+        "so long, while no call waits for it, it hangs, and is started anew.",
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> ServiceHealthConfig:
         if self.path is not None and self.says is not None:
             raise ValueError("path or says, not both")
+        if self.path is None and "silent_s" in self.model_fields_set:
+            raise ValueError("silent_s has no effect without a path to ask at")
         return self
 
 

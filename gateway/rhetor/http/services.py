@@ -53,9 +53,8 @@ def service_table() -> list[Served]:
 
 async def services(http: web.Request) -> web.Response:
     """Every service: its state, where it listens, what it needs of this machine, and why it failed last."""
-    known = http.app[HOUSE].services
-    told: list[JsonValue] = [described(await known.status(name)) for name in known.names()]
-    return _json({"object": "list", "data": told})
+    statuses = await http.app[HOUSE].services.statuses()
+    return _json({"object": "list", "data": [described(it) for it in statuses]})
 
 
 async def service(http: web.Request) -> web.Response:

@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rhetor.core.errors import RhetorError
+from rhetor.store.own import OWN_FOLDER, make_own
 
 FILES = "files"
 ARRIVING = "arriving"
-OWN_FOLDER = 0o700
 PIECE_BYTES = 1 << 20
 FORMAT = b"rhetor-tree-1\n"
 FORGOTTEN_S = 3600.0  # longer than a fetch may take: whoever fetched this has died
@@ -81,7 +81,7 @@ class Cache:
     def arriving(self) -> Iterator[Path]:
         """An empty folder, which is gone afterwards unless `keep` has taken it."""
         there = self._folder / ARRIVING
-        there.mkdir(OWN_FOLDER, parents=True, exist_ok=True)
+        make_own(there)
         place = Path(tempfile.mkdtemp(dir=there))
         try:
             yield place
@@ -94,7 +94,7 @@ class Cache:
         if place.exists() and not self.is_intact(digest):
             discard(place)
         if not place.exists():
-            place.parent.mkdir(OWN_FOLDER, parents=True, exist_ok=True)
+            make_own(place.parent)
             arrived.rename(place)
             _make_read_only(place)
         return place

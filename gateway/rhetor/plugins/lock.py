@@ -15,12 +15,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from rhetor.core.errors import Code, RhetorError
 from rhetor.plugins.sources import Kind
+from rhetor.store.own import make_own
 
 FILE = "plugins.lock"
 TURN = ".turn"
 FORMAT = 1
 MOST_BYTES = 16 << 20
-OWN_FOLDER = 0o700
 TURN_S = 20.0  # a turn is a few renamings; whoever has it longer was stopped, or waits for a disk
 LOOK_S = 0.05
 
@@ -128,7 +128,7 @@ def turn(folder: Path, within_s: float = TURN_S) -> Iterator[None]:
         RhetorError: unavailable, the folder cannot be used, or somebody else has the turn for so long.
     """
     try:
-        folder.mkdir(OWN_FOLDER, parents=True, exist_ok=True)
+        make_own(folder)
         handle = os.open(folder / TURN, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         message = f"{folder} cannot be used: {error.strerror}; mend that, or set plugins.folder"

@@ -26,10 +26,10 @@ from rhetor.core.content import JsonValue
 from rhetor.core.errors import Code, RhetorError
 from rhetor.core.value import value
 from rhetor.services.command import Outcome, run
+from rhetor.services.contact import Probe
 from rhetor.services.ports import LOOPBACK
 from rhetor.services.process import Child, House, OnSaid, Spec, start
 from rhetor.services.spec import Compose
-from rhetor.services.supervisor import Probe
 from rhetor.tasks import spawn
 
 log = logging.getLogger(__name__)

@@ -25,17 +25,27 @@ class Use:
         self._service = service
         self._release: Callable[[], None] | None = release
         self.origin = origin
+        self.contact = service.contact
+        self.contact.calls += 1
 
     def doubt(self) -> None:
         """It could not be reached, or went away in the middle."""
         if self._service.origin == self.origin:
             self._service.doubt()
 
-    def close(self) -> None:
-        """Idempotent."""
-        if self._release is not None:
-            self._release()
-            self._release = None
+    def close(self, in_vain: bool = False) -> None:
+        """Idempotent.
+
+        Args:
+            in_vain: it has not said everything; nobody waits for the rest.
+        """
+        if self._release is None:
+            return
+        self._release()
+        self._release = None
+        self.contact.calls -= 1
+        if in_vain and self._service.origin == self.origin:
+            self._service.waited_in_vain()
 
 
 class Entry:
@@ -78,6 +88,8 @@ class Entry:
     async def _use(self, service: Service, spec: ServiceSpec) -> Use:
         with ExitStack() as stack:
             stack.enter_context(service.needed())
+            if service.state is State.SUSPECT:
+                await service.known()
             self._refuse_failed(service)
             await service.ensure_ready(spec.start_s + spec.restart.most_s + SLACK_S)
             assert service.origin is not None

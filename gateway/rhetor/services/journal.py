@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import codecs
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from itertools import dropwhile
 
 from rhetor.core.clock import Clock
 from rhetor.core.value import value
+from rhetor.telemetry.logs import Redactor
 
-LONGEST = 8 * 1024  # characters of a line; longer ones are cut
-KEPT = 1024  # of a line that is cut: a secret that is not complete yet is no longer than this
+LONGEST = 8 * 1024  # characters of a line; longer ones are cut, but not in the middle of a secret
+HELD = 256 * 1024  # of a line that cannot be cut: a variable of 128 KiB is the longest that Linux hands over
 AT_ONCE = 512  # lines of one read that are kept: each costs the loop some 15 µs
 LINE_BYTES = 64  # that a line takes beside its text
 
@@ -33,17 +34,19 @@ class Journal:
 
     Args:
         most_bytes: how much is kept; at least the last line is.
-        redact: takes secrets out of a line.
+        redactor: takes secrets out of a line.
     """
 
-    def __init__(self, most_bytes: int, redact: Callable[[str], str], clock: Clock) -> None:
+    def __init__(self, most_bytes: int, redactor: Redactor, clock: Clock) -> None:
         self.most_bytes = most_bytes
-        self._redact = redact
+        self._redactor = redactor
         self._clock = clock
         self._lines: deque[Line] = deque()
         self._size_bytes = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._begun = ""
+        self._cut_at = LONGEST
+        """How long what has begun must be before a cut is looked for: it costs the more the longer it is."""
         self._news: asyncio.Future[None] | None = None
         self.last = 0
         """The place of the last line."""
@@ -57,10 +60,10 @@ class Journal:
         for line in ends:
             self._add(_last_shown(line))
         self._begun = _last_shown(rest)
-        while len(self._begun) > LONGEST:
-            shown = self._redact(self._begun)
-            self._add(shown[:-KEPT])
-            self._begun = shown[-KEPT:]
+        if len(self._begun) <= LONGEST:
+            self._cut_at = LONGEST
+        elif len(self._begun) > self._cut_at:
+            self._cut()
 
     def note(self, text: str) -> None:
         """A remark of ours, on a line of its own."""
@@ -91,8 +94,17 @@ class Journal:
             self._news = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._news)
 
+    def _cut(self) -> None:
+        at = self._redactor.cut(self._begun)
+        if not at and len(self._begun) > HELD:
+            at = len(self._begun)
+        if at:
+            self._add(self._begun[:at])
+            self._begun = self._begun[at:]
+        self._cut_at = len(self._begun) + LONGEST
+
     def _add(self, text: str, ours: bool = False) -> None:
-        for piece in _pieces(self._redact(text)):
+        for piece in _pieces(self._redactor.text(text)):
             self.last += 1
             self._lines.append(Line(self.last, self._clock.utc(), piece, ours))
             self._size_bytes += _bytes(piece)

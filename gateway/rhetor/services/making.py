@@ -11,6 +11,7 @@ from pathlib import Path
 from rhetor.core.clock import Clock, SystemClock
 from rhetor.core.errors import Code, RhetorError
 from rhetor.services.compose import Composed
+from rhetor.services.contact import Probe
 from rhetor.services.entry import Entry
 from rhetor.services.environment import ENGINE, Resolve, inherited, secrets_of, variables
 from rhetor.services.house import House
@@ -21,10 +22,10 @@ from rhetor.services.process import OnSaid, Spec
 from rhetor.services.requirements import Requirement, check
 from rhetor.services.reuse import Reused
 from rhetor.services.spec import Compose, Requires, ServiceSpec, variable
-from rhetor.services.supervisor import Plan, Probe, Service, State, at_once
+from rhetor.services.supervisor import Plan, Service, State, at_once
+from rhetor.store.own import make_own
 from rhetor.telemetry.logs import Redactor
 
-OWN_FOLDER = 0o700
 RAISED = ".raised"
 ANY_PORT = "0"  # the engine chooses one: nobody else can take it in between
 
@@ -84,6 +85,8 @@ class Maker:
             label=entry.name,
             ready=health.says.encode() if health.says is not None else found,
             alive=alive,
+            well=None if health.path is None else found,
+            silent_s=health.silent_s,
             start_s=spec.start_s,
             idle_stop_s=None if spec.always else spec.idle_stop_s,
             grace_s=spec.grace_s,
@@ -123,7 +126,7 @@ class Maker:
         await self._before_first()
         if spec.folder is None:
             folder = self.folder(name, spec)
-            await asyncio.to_thread(folder.mkdir, OWN_FOLDER, parents=True, exist_ok=True)
+            await asyncio.to_thread(make_own, folder)
         return await asyncio.to_thread(self._environment, name, spec)
 
     def _environment(self, name: str, spec: ServiceSpec) -> dict[str, str]:

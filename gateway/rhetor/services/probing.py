@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 from rhetor.core.call import Call
 from rhetor.core.errors import RhetorError
-from rhetor.services.supervisor import Probe
+from rhetor.services.contact import Probe
 from rhetor.transport.base import Progress
 from rhetor.transport.pool import HttpPool
 
 WELL = range(200, 400)
+MOST_BYTES = 64 * 1024  # of what it says there
 HEADERS = {"user-agent": "rhetor", "accept": "*/*"}
 PORTS = {"http": 80, "https": 443}
 
@@ -22,16 +23,17 @@ def answers_at(path: str, within_s: float) -> Probe:
 
     async def probe(origin: str) -> bool:
         pool = HttpPool(1, within_s)  # for one call: what listens here next time may be somebody else
+        status = 0
         try:
             async with asyncio.timeout(within_s):
                 response = await pool.open(Call("GET", origin + path, HEADERS), Progress())
+                status = response.status
+                await response.read(MOST_BYTES)  # some write a traceback when one hangs up on them
         except (RhetorError, TimeoutError):
-            return False
-        else:
-            response.close()
-            return response.status in WELL
+            pass  # what it has said until then counts
         finally:
             await pool.close()
+        return status in WELL
 
     return probe
 

@@ -7,10 +7,10 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from rhetor.core.errors import Code, RhetorError
+from rhetor.services.contact import Probe
 from rhetor.services.launch import Launcher, Running
 from rhetor.services.probing import PORTS
 from rhetor.services.process import OnSaid
-from rhetor.services.supervisor import Probe
 
 WATCH_S = 5.0
 MISSES = 2  # in a row: a connection that is refused once may be a server that somebody starts anew

@@ -22,7 +22,7 @@ UP = frozenset({State.STARTING, State.READY, State.SUSPECT})
 SAID = "; it said: "
 REMARKS = {
     State.STARTING: "starting",
-    State.SUSPECT: "could not be reached, and is looked at",
+    State.SUSPECT: "does not answer, and is looked at",
     State.STOPPING: "stopping",
     State.STOPPED: "stopped",
 }
@@ -40,6 +40,7 @@ class Services:
         """Those that were defined anew or removed, until they have stopped."""
         self._reaping: asyncio.Task[int] | None = None
         self._begun = False
+        self._closed = False
 
     # Which there are.
 
@@ -48,7 +49,7 @@ class Services:
         entry = self._entries.get(name)
         if entry is None:
             around = self._around
-            journal = Journal(0, around.redactor.text, around.clock)
+            journal = Journal(0, around.redactor, around.clock)
             entry = self._entries[name] = Entry(name, journal, around.clock.utc())
         return entry
 
@@ -84,9 +85,9 @@ class Services:
             entry.journal.note("defined anew")
             self._retire(name, before)
             if was_up:
-                self._start_later(entry, service)
+                self._start_later(name, service, spec)
         if spec.always and self._begun:
-            self._start_later(entry, service)
+            self._start_later(name, service, spec)
         return entry
 
     def remove(self, name: str) -> None:
@@ -110,7 +111,7 @@ class Services:
         for name in self.names():
             service, spec = _defined(self._entries[name])
             if spec.always:
-                self._start_later(self._entries[name], service)
+                self._start_later(name, service, spec)
 
     async def start(self, name: str) -> Status:
         """Start it, however often it has failed, and wait until it is ready.
@@ -137,10 +138,17 @@ class Services:
 
     async def status(self, name: str) -> Status:
         entry = self.get(name)
-        service, spec = _defined(entry)
-        requirements = await self._maker.requirements(name, spec)
+        return await self._told(entry, *_defined(entry))
+
+    async def statuses(self) -> Sequence[Status]:
+        """Of all that there are now, whatever becomes of them meanwhile."""
+        entries = [self._entries[name] for name in self.names()]
+        return await asyncio.gather(*[self._told(it, *_defined(it)) for it in entries])
+
+    async def _told(self, entry: Entry, service: Service, spec: ServiceSpec) -> Status:
+        requirements = await self._maker.requirements(entry.name, spec)
         return Status(
-            name=name,
+            name=entry.name,
             kind=kind_of(spec),
             state=service.state,
             since=entry.since,
@@ -170,8 +178,8 @@ class Services:
         processes = await reap(self._around.house().id)
         composed, errors = [], []
         for name in self.names():
-            service, spec = _defined(self._entries[name])
-            if spec.compose is None or service.state in UP:
+            service, spec = self._entries[name].service, self._entries[name].spec
+            if service is None or spec is None or spec.compose is None or service.state in UP:
                 continue
             try:
                 env = await self._maker.prepare(name, spec)
@@ -183,10 +191,13 @@ class Services:
         return Cleaned(processes, tuple(composed), tuple(errors))
 
     async def close(self) -> None:
-        """Stop all of them, and everything that goes on here. Idempotent."""
-        self._begun = False
+        """Stop all of them, and everything that goes on here; nothing is started any more. Idempotent."""
+        self._begun, self._closed = False, True
         services = [entry.service for entry in self._entries.values() if entry.service is not None]
-        await asyncio.gather(*(service.stop() for service in (*services, *self._leaving)))
+        services += self._leaving
+        for service in services:
+            service.closed = True
+        await asyncio.gather(*(service.stop() for service in services))
         await self._tasks.close()
 
     # How.
@@ -204,25 +215,26 @@ class Services:
                 self._on_change(entry, service, spec, state)
 
         service = self._maker.make(entry, spec, on_change, cleared)
+        service.closed = self._closed
         return service
 
     def _retire(self, name: str, service: Service) -> None:
         async def leave() -> None:
             try:
                 await service.unneeded()
+                service.closed = True
                 await service.stop()
             finally:
                 del self._leaving[service]
 
         self._leaving[service] = self._tasks.spawn(leave(), f"retire {name}")
 
-    def _start_later(self, entry: Entry, service: Service) -> None:
+    def _start_later(self, name: str, service: Service, spec: ServiceSpec) -> None:
         async def start() -> None:
             with suppress(RhetorError):  # its state tells
-                _, spec = _defined(entry)
                 await service.ensure_ready(spec.start_s + spec.restart.most_s + SLACK_S)
 
-        self._tasks.spawn(start(), f"start {entry.name}")
+        self._tasks.spawn(start(), f"start {name}")
 
     def _on_change(self, entry: Entry, service: Service, spec: ServiceSpec, state: State) -> None:
         entry.since = self._around.clock.utc()
@@ -241,7 +253,7 @@ class Services:
             entry.has_failed = True
             entry.journal.note(f"failed: {str(service.error).partition(SAID)[0]}")
             if spec.always and self._begun:
-                self._start_later(entry, service)
+                self._start_later(entry.name, service, spec)
 
     def _reap(self) -> asyncio.Task[int]:
         if self._reaping is None:

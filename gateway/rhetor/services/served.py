@@ -9,20 +9,25 @@ from urllib.parse import urlsplit
 
 from rhetor.core.call import Call
 from rhetor.core.errors import Code, UpstreamError
+from rhetor.services.contact import Contact
 from rhetor.transport.base import Phase, Progress, Response, Transport
 
 GONE = frozenset({Code.CONNECT_FAILED, Code.CONNECT_TIMEOUT, Code.CONNECTION_LOST})
 """What a server that has died, or is about to, looks like from here."""
+
+SENT = frozenset({Phase.CONNECTING, Phase.AWAITING_HEADERS})
+"""Whoever gives up in these has heard nothing."""
 
 
 class Use(Protocol):
     """Somebody uses a running service, until `close`."""
 
     origin: str
+    contact: Contact
 
     def doubt(self) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self, in_vain: bool = False) -> None: ...
 
 
 class Usable(Protocol):
@@ -72,12 +77,14 @@ class ServedTransport:
         use = await self._service.use()
         try:
             there = replace(call, url=use.origin + call.url[len(self._named) :])
-            return ServedResponse(await self._inner.open(there, progress), use)
+            response = await self._inner.open(there, progress)
         except BaseException as error:
             if isinstance(error, UpstreamError) and error.code in GONE:
                 use.doubt()
-            use.close()
+            use.close(in_vain=progress.phase in SENT)
             raise
+        use.contact.heard = True
+        return ServedResponse(response, use)
 
     async def close(self) -> None:
         await self._inner.close()
@@ -89,6 +96,8 @@ class ServedResponse:
     def __init__(self, inner: Response, use: Use) -> None:
         self._inner = inner
         self._use = use
+        self.is_over = False
+        """Its end was read, or it was closed."""
 
     @property
     def status(self) -> int:
@@ -99,33 +108,44 @@ class ServedResponse:
         return self._inner.headers
 
     def chunks(self) -> AsyncIterator[bytes]:
-        return _Chunks(self._inner.chunks(), self._use)
+        return _Chunks(self, self._inner.chunks(), self._use)
 
     async def read(self, limit_bytes: int) -> bytes:
-        return await self._inner.read(limit_bytes)
+        data = await self._inner.read(limit_bytes)
+        self.is_over = True
+        return data
 
     def close(self) -> None:
+        in_vain = not self.is_over
+        self.is_over = True
         self._inner.close()
-        self._use.close()
+        self._use.close(in_vain)
 
 
 class _Chunks:
     """A body; when it breaks off, the service is doubted. No generator: nobody would close it in time."""
 
-    def __init__(self, inner: AsyncIterator[bytes], use: Use) -> None:
+    def __init__(self, response: ServedResponse, inner: AsyncIterator[bytes], use: Use) -> None:
+        self._response = response
         self._inner = inner
         self._use = use
+        self._contact = use.contact
 
     def __aiter__(self) -> _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            return await self._inner.__anext__()
+            data = await self._inner.__anext__()
+        except StopAsyncIteration:
+            self._response.is_over = True
+            raise
         except UpstreamError as error:
-            if error.code in GONE:
+            if error.code in GONE and not self._response.is_over:  # else it was we who broke it off
                 self._use.doubt()
             raise
+        self._contact.heard = True
+        return data
 
 
 def _origin(url: str) -> str:

@@ -23,6 +23,8 @@ class Health:
     says: str | None = None
     """It writes these words."""
     timeout_s: float = 2.0
+    silent_s: float = 60.0
+    """A call was given up, and then it did not answer at its path for so long: it hangs, and is restarted."""
 
 
 @value(kw_only=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from functools import partial
 
 from rhetor.core.errors import Code, RhetorError
 from rhetor.core.value import value
+from rhetor.services.contact import PROBE_EVERY_S, Contact, Probe
 from rhetor.services.launch import Launcher, Running
 from rhetor.services.process import KILL_GRACE_S, OnSaid
 from rhetor.tasks import Tasks, stop
@@ -19,7 +20,6 @@ from rhetor.tasks import Tasks, stop
 log = logging.getLogger(__name__)
 
 PORT_TRIES = 3  # somebody else may take a port between its lease and its use
-PROBE_EVERY_S = 0.1
 SUSPECT_S = 3.0  # for one that refused a connection to answer: a busy server's queue may have been full
 SHOWN_CHARS = 500  # of what it said last, in an error message
 
@@ -29,7 +29,7 @@ class State(StrEnum):
     STARTING = "starting"
     READY = "ready"
     SUSPECT = "suspect"
-    """Somebody could not reach it. Nobody else is sent there until it has answered."""
+    """It could not be reached, or is silent. Nobody else is sent there until it has answered."""
     STOPPING = "stopping"
     FAILED = "failed"
     """It did not start, or has died; it is started again when somebody asks, and some time has passed."""
@@ -43,9 +43,6 @@ MOVES: Mapping[State, frozenset[State]] = {
     State.FAILED: frozenset({State.STARTING, State.STOPPING}),
     State.STOPPING: frozenset({State.STOPPED}),
 }
-
-Probe: TypeAlias = Callable[[str], Awaitable[bool]]
-"""Whether a server with this origin is ready; it raises nothing, and bounds itself."""
 
 
 @value(kw_only=True)
@@ -72,6 +69,10 @@ class Plan:
     alive: Probe | None = None
     """Who finds out whether it still takes connections, when somebody doubts it; None: as for `ready`, and
     where that is words, nobody."""
+    well: Probe | None = None
+    """Who finds out whether it still works, when somebody has waited in vain; None: nobody can."""
+    silent_s: float = 60.0
+    """For so long it may neither be well nor be heard of, while no call waits for it."""
     start_s: float = 30.0
     """How long it may take until then."""
     idle_stop_s: float | None = None
@@ -121,6 +122,7 @@ class Service:
         self._running: _Running | None = None
         self._failures = 0
         self._not_before_s = 0.0
+        self._forgiven = asyncio.Event()
         self._ready_since_s = 0.0
         self._needed_by = 0
         self._unneeded: asyncio.Future[None] | None = None
@@ -128,6 +130,8 @@ class Service:
         self.state = State.STOPPED
         self.error: RhetorError | None = None
         """Why it failed last."""
+        self.closed = False
+        """Its owner has done with it: it is not started any more, whoever still waits for it."""
 
     @property
     def port(self) -> int | None:
@@ -147,6 +151,12 @@ class Service:
     def own(self) -> bool:
         """Whether what runs was started here."""
         return self._running is None or self._running.server.own
+
+    @property
+    def contact(self) -> Contact:
+        """Of what runs now, with those who call it."""
+        assert self._running is not None
+        return self._running.contact
 
     @property
     def needed_by(self) -> int:
@@ -211,12 +221,33 @@ class Service:
         alive = self._plan.alive or self._plan.ready
         if self._is_ready and self._running is not None and not isinstance(alive, bytes):
             self._become(State.SUSPECT)
-            self._checking = self._tasks.spawn(self._check(self._running, alive), f"check {self._plan.label}")
+            self._stop_checking()
+            self._check_later(self._running, alive, SUSPECT_S)
+
+    def waited_in_vain(self) -> None:
+        """Somebody has given up waiting for it, for whatever reason: find out whether it hangs."""
+        running, well = self._running, self._plan.well
+        if well is None or running is None or not self._is_ready:
+            return
+        contact = running.contact
+        contact.heard = False  # what was heard before says nothing, also where it is looked at already
+
+        async def is_heard(origin: str) -> bool:
+            return await well(origin) or contact.heard
+
+        if self._checking is None:
+            self._check_later(running, is_heard, self._plan.silent_s)
+
+    async def known(self) -> None:
+        """Wait until it is known whether it still answers: as long as calls that it may be busy with."""
+        while self.state is State.SUSPECT and self._checking is not None:
+            await asyncio.wait([self._checking])
 
     def forgive(self) -> None:
         """It may be started at once, however often it has failed."""
         self._failures = 0
         self._not_before_s = 0.0
+        self._forgiven.set()
 
     async def ended(self) -> None:
         """Wait until the process that runs now has ended, for whatever reason."""
@@ -235,6 +266,9 @@ class Service:
     # Starting.
 
     def _ensure_may_start(self) -> None:
+        if self.closed:
+            message = f"{self._plan.label} is not started any more: it was removed, or the gateway stops"
+            raise RhetorError(message, Code.UNAVAILABLE)
         most = self._plan.restart.most
         if most is not None and self._failures >= most:
             message = f"{self._plan.label} failed {most} times in a row; start it by hand when it can work"
@@ -250,7 +284,7 @@ class Service:
     async def _start(self) -> RhetorError | None:
         """What went wrong, since all who wait want to know that."""
         try:
-            await asyncio.sleep(self._not_before_s - _now_s())
+            await self._left_alone()
             await self._cleared()
             if self._running is not None:  # one that was given up may still be ending
                 await self._put_down(self._running)
@@ -267,6 +301,14 @@ class Service:
                 self._become(State.READY)
                 self._rest_later()
         return error
+
+    async def _left_alone(self) -> None:
+        """Wait until the pause after its failure is over."""
+        while (left_s := self.pause_left_s) > 0:
+            self._forgiven.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._forgiven.wait()
 
     async def _start_within(self) -> RhetorError | None:
         try:
@@ -315,24 +357,35 @@ class Service:
             self._fail(self._failure(f"ended with {code}"))
             await self._put_down(running)
 
-    async def _check(self, running: _Running, alive: Probe) -> None:
+    def _check_later(self, running: _Running, probe: Probe, silent_s: float) -> None:
+        work = self._check(running, probe, silent_s)
+        self._checking = self._tasks.spawn(work, f"check {self._plan.label}")
+
+    async def _check(self, running: _Running, probe: Probe, silent_s: float) -> None:
         """Believe it again, or give it up."""
-        end_s = _now_s() + SUSPECT_S
-        answers = False
-        try:
-            while not answers and self.state is State.SUSPECT and _now_s() < end_s:
-                await asyncio.sleep(PROBE_EVERY_S)  # one that dies takes connections for a moment
-                answers = await alive(running.server.origin)
-        finally:
-            self._checking = None
-        if self.state is not State.SUSPECT or running is not self._running:
+
+        def on_missed() -> None:
+            if self._is_ready:
+                self._become(State.SUSPECT)
+
+        if self.state is State.SUSPECT:
+            await asyncio.sleep(PROBE_EVERY_S)  # one that dies takes connections for a moment
+        look = partial(probe, running.server.origin)
+        answers = await running.contact.comes_back(look, silent_s, on_missed)
+        if self.state not in (State.READY, State.SUSPECT):
             return
-        if answers:
-            self._become(State.READY)
-            self._rest_later()
-        else:
+        self._checking = None
+        if not answers:
             self._fail(self._failure("does not answer any more"))
             await self._put_down(running)
+        elif self.state is State.SUSPECT:
+            self._become(State.READY)
+            self._rest_later()
+
+    def _stop_checking(self) -> None:
+        if self._checking is not None:
+            self._checking.cancel()
+            self._checking = None
 
     # Stopping.
 
@@ -350,7 +403,8 @@ class Service:
             if self._idle is not None:
                 self._idle.cancel()
         finally:
-            self._starting = self._stopping = None  # one that was cancelled before it began has not said so
+            # One that was cancelled before it began has not said so.
+            self._starting = self._stopping = self._checking = None
             self._become(State.STOPPED)
 
     async def _put_down(self, running: _Running) -> None:
@@ -384,6 +438,7 @@ class Service:
         self._failures += 1
         self._not_before_s = _now_s() + self._plan.restart.pause_s(self._failures)
         self.error = error
+        self._stop_checking()
         log.warning("service failed", extra={"service": self._plan.label, "error": str(error)})
         self._become(State.FAILED)
 
@@ -398,6 +453,7 @@ class _Running:
     server: Running
     ready: asyncio.Future[bool]
     """False: it has ended before."""
+    contact: Contact = field(default_factory=Contact)
     attending: asyncio.Task[None] = field(init=False)
     probing: asyncio.Task[None] | None = None
 

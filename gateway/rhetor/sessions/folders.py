@@ -9,8 +9,7 @@ from pathlib import Path
 
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.store.base import SessionRow
-
-OWN_FOLDER = 0o700
+from rhetor.store.own import make_own
 
 
 class Folders:
@@ -80,6 +79,4 @@ class Folders:
 
     def _make(self, *folders: Path) -> None:
         for folder in folders:
-            for each in (*reversed(folder.parents), folder):
-                if each == self._root or each.is_relative_to(self._root):
-                    each.mkdir(parents=True, exist_ok=True, mode=OWN_FOLDER)
+            make_own(folder)

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from rhetor.core.errors import Code, RhetorError
 from rhetor.core.ids import new_id
+from rhetor.store.own import make_own
 
 PIECE_BYTES = 1 << 20  # written and read at once: a hop to a thread costs as much as some 100 KiB
 INCOMING = "incoming"
-OWN_FOLDER = 0o700
 OWN_FILE = 0o600
 
 
@@ -125,8 +125,7 @@ class _FileDraft:
             return
         try:
             if not self._begun:
-                self._folder.mkdir(OWN_FOLDER, parents=True, exist_ok=True)
-                self._path.parent.mkdir(OWN_FOLDER, exist_ok=True)
+                make_own(self._path.parent)
             # Only the first piece makes the file: one that was dropped meanwhile must not come back.
             how = os.O_WRONLY | os.O_APPEND | (0 if self._begun else os.O_CREAT | os.O_EXCL)
             self._begun = True
@@ -142,7 +141,7 @@ class _FileDraft:
     def _rename(self) -> None:
         place = _place(self._folder, self._digest.hexdigest())
         try:
-            place.parent.mkdir(OWN_FOLDER, exist_ok=True)
+            make_own(place.parent)
             os.replace(self._path, place)
             _sync(place.parent)
         except OSError as error:

@@ -32,6 +32,9 @@ _HINTS = (
 )
 """One of these is in whatever has such a shape: the end of its prefix, with what joins it to the rest."""
 _IN_ADDRESS = re.compile(r"(?<=://)[^\s/@\"'<>]+(?=@)")
+_LAST_BREAK = re.compile(r"(?s).*[\s\"'<>,;(){}\[\]]")
+"""The text up to the last end of a word: what nobody knows yet as a secret hardly goes on after it."""
+USUAL_LENGTH = 1024  # of secrets that are known by their shape alone
 MIN_SECRET_LENGTH = 6  # shorter ones would redact ordinary words
 NAME_LENGTH = 200  # characters; longer ones are no names
 NAMES_KEPT = 2_000  # of models, doors and outcomes there are a few hundred; half a megabyte at most
@@ -46,6 +49,7 @@ class Redactor:
         self._hint = re.compile("|".join(map(re.escape, _HINTS)))
         """Found in whatever may have to be redacted, and cheaper to look for."""
         self._secrets: set[str] = set()
+        self._longest = USUAL_LENGTH
         self._clean: set[str] = set()
         """Short texts that were looked at before: names come again and again."""
 
@@ -55,6 +59,7 @@ class Redactor:
             if len(secret) >= MIN_SECRET_LENGTH:
                 escaped = (json.dumps(secret, ensure_ascii=False), json.dumps(secret), repr(secret))
                 self._secrets |= {secret, *(text[1:-1] for text in escaped)}
+        self._longest = max([self._longest, *map(len, self._secrets)])
         self._clean.clear()
         longest_first = [*map(re.escape, sorted(self._secrets, key=len, reverse=True))]
         self._hint = re.compile("|".join([*longest_first, *map(re.escape, _HINTS)]))
@@ -75,6 +80,20 @@ class Redactor:
         if "@" in text:  # looked for first, since it is rare and the pattern slow
             text = _IN_ADDRESS.sub(REDACTED, text)
         return text if self._hint.search(text) is None else self._pattern.sub(REDACTED, text)
+
+    def cut(self, text: str) -> int:
+        """Where something that goes on can be cut, with no secret on both sides; 0: nowhere yet."""
+        at = len(text) - self._longest  # what begins later may not have come whole
+        if at <= 0:
+            return 0
+        if (words := _LAST_BREAK.match(text, 0, at)) is not None:
+            at = words.end()
+        patterns = [self._pattern] if self._hint.search(text) is not None else []
+        if "@" in text:
+            patterns.append(_IN_ADDRESS)
+        for pattern in patterns:
+            at = next((it.start() for it in pattern.finditer(text) if it.start() < at < it.end()), at)
+        return at
 
 
 class _Formatter(logging.Formatter):

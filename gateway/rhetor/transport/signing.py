@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from rhetor.core.call import Call
+from rhetor.core.errors import UpstreamError
 from rhetor.transport.base import Phase, Progress, Response, Transport
 
 Value = TypeVar("Value")
@@ -21,6 +22,7 @@ Value = TypeVar("Value")
 EARLY_S = 300.0  # before its end a token is replaced while it still does
 LEAST_S = 15.0  # what it must be good for, so that it does not end on the way
 AGAIN_S = 10.0  # until the next try, when it could not be replaced early
+FAILED_S = 5.0  # until the next try, when there is none: whoever asks meanwhile hears why it failed last
 
 EXTRAS: Mapping[str, tuple[str, str]] = {"aws": ("botocore", "bedrock"), "google": ("google.auth", "vertex")}
 """The library of each scheme, and the extra that installs it."""
@@ -73,20 +75,27 @@ class Kept(Generic[Value]):
         self._value: Value | None = None
         self._until_s = 0.0
         self._not_before_s = 0.0
+        self._failure: UpstreamError | None = None
+        self._failed_until_s = 0.0
         self._fetching: asyncio.Future[tuple[Value, float]] | None = None
 
     async def get(self) -> Value:
         """The value; whoever comes while it is still good does not wait.
 
         Raises:
-            Whatever fetching it raises.
+            Whatever fetching it raises, or has raised lately.
         """
         now_s = self._clock()
         if self._value is not None and now_s < self._until_s - LEAST_S:
             if now_s > self._until_s - EARLY_S and now_s >= self._not_before_s:
                 self._begin()
             return self._value
-        value, _ = await asyncio.shield(self._begin())
+        if self._failure is not None and now_s < self._failed_until_s:
+            raise _anew(self._failure) from self._failure
+        try:
+            value, _ = await asyncio.shield(self._begin())
+        except UpstreamError as error:
+            raise _anew(error) from error
         return value
 
     def _begin(self) -> asyncio.Future[tuple[Value, float]]:
@@ -101,9 +110,14 @@ class Kept(Generic[Value]):
         now_s = self._clock()
         self._not_before_s = now_s + AGAIN_S
         # Asking for the failure is what keeps asyncio from reporting it where nobody waits any more.
-        if fetched.cancelled() or fetched.exception() is not None:
+        if fetched.cancelled():
+            return
+        if (error := fetched.exception()) is not None:
+            self._failure = error if isinstance(error, UpstreamError) else None
+            self._failed_until_s = now_s + FAILED_S
             return
         self._value, good_s = fetched.result()
+        self._failure = None
         self._until_s = now_s + good_s
 
 
@@ -115,6 +129,11 @@ def lacking(scheme: str) -> str | None:
     except ModuleNotFoundError:
         found = None
     return None if found is not None else f"{library} is not installed: pip install 'rhetor[{extra}]'"
+
+
+def _anew(error: UpstreamError) -> UpstreamError:
+    """The same for somebody else: whoever gets an error may write into it."""
+    return UpstreamError(error.message, error.code)
 
 
 def _origin(url: str) -> tuple[str, str]:

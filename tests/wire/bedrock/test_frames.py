@@ -30,6 +30,12 @@ def test_any_split_gives_the_same_messages(pieces: list[bytes]) -> None:
     assert read(*pieces) == read(WHOLE)
 
 
+def test_a_large_message_in_small_pieces_is_put_together_once() -> None:
+    """Were it copied with every piece, this would be a terabyte."""
+    large = message("event", "x", b'{"bytes":"' + b"A" * (8 << 20) + b'"}')
+    assert [it.name for it in read(*(large[at : at + 32] for at in range(0, len(large), 32)))] == ["x"]
+
+
 def test_what_a_message_says() -> None:
     assert read(message("event", "messageStart", b'{"role":"assistant"}')) == [
         Message("event", "messageStart", {"role": "assistant"})
@@ -71,6 +77,13 @@ def test_what_is_no_event_stream() -> None:
     with pytest.raises(UpstreamError) as caught:
         read(b"<html><title>Sign in</title></html>")
     assert caught.value.code is Code.PROTOCOL
+
+
+@pytest.mark.parametrize("length", [0, 11, 15])
+def test_no_message_is_shorter_than_what_surrounds_it(length: int) -> None:
+    prelude = struct.pack("!II", length, 0)
+    with pytest.raises(UpstreamError):
+        read(prelude + struct.pack("!I", crc32(prelude)))
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

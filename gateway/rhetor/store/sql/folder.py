@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rhetor.core.errors import Code, RhetorError
+from rhetor.store.own import make_own
 
 log = logging.getLogger(__name__)
 
 LOCK = "lock"
 DATABASE = "rhetor.db"
-OWN_FOLDER = 0o700
 OWN_FILE = 0o600
 ANYBODY = 0o007  # the rights of those who are neither the owner nor of the folder's group
 TAKEN = frozenset({errno.EAGAIN, errno.EACCES, errno.EDEADLK})
@@ -46,7 +46,7 @@ class Folder:
             RhetorError: unavailable, somebody else has it, or it cannot be used.
         """
         try:
-            path.mkdir(OWN_FOLDER, parents=True, exist_ok=True)
+            make_own(path)
             handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, OWN_FILE)
         except OSError as error:
             raise _unusable(path, error) from error

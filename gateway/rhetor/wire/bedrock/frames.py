@@ -15,6 +15,9 @@ from rhetor.wire.lenient import parse
 
 STREAM_TYPE = "application/vnd.amazon.eventstream"
 
+PRELUDE_BYTES = 12  # of a message: its length, that of its headers, and the checksum of both
+LEAST_BYTES = PRELUDE_BYTES + 4  # a message without headers and payload has a checksum nevertheless
+
 
 class Message(NamedTuple):
     kind: str
@@ -37,6 +40,8 @@ class StreamSplitter:
             message = "streams of AWS cannot be read without botocore: pip install 'rhetor[bedrock]'"
             raise UpstreamError(message, Code.UNSUPPORTED) from error
         self._buffer: Any = EventStreamBuffer()
+        self._held = bytearray()
+        self._wanted = PRELUDE_BYTES
         self._begun = False
 
     @property
@@ -52,13 +57,29 @@ class StreamSplitter:
         """
         from botocore.eventstream import ChecksumMismatch, ParserError
 
-        self._buffer.add_data(data)
+        self._held += data
+        messages: list[Message] = []
         try:
-            messages = [_read(it) for it in self._buffer]
+            while len(self._held) >= self._wanted:
+                messages += self._hand_over()
         except (ParserError, ChecksumMismatch, KeyError, ValueError, struct.error) as error:
             message = f"the provider sent no event stream: {error}"
             raise UpstreamError(message, Code.PROTOCOL) from error
         self._begun = self._begun or bool(messages)
+        return messages
+
+    def _hand_over(self) -> list[Message]:
+        """The library copies what it has with each piece: so it gets a prelude, to check it, and the rest."""
+        piece = bytes(self._held[: self._wanted])
+        del self._held[: self._wanted]
+        self._buffer.add_data(piece)
+        messages = [_read(it) for it in self._buffer]
+        if messages:
+            self._wanted = PRELUDE_BYTES
+        elif (length := int.from_bytes(piece[:4])) < LEAST_BYTES:
+            raise ValueError(f"a message of {length} bytes")
+        else:
+            self._wanted = length - PRELUDE_BYTES
         return messages
 
 
