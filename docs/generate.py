@@ -23,6 +23,7 @@ from reference import regions
 from rhetor.config import json_schema
 from rhetor.core.errors import MEANING
 from rhetor.http.openapi import summary
+from rhetor.http.served import Served
 from rhetor.http.server import table
 from rhetor.providers.builtin import load_builtin
 from rhetor.providers.document import provider_page, providers_page
@@ -119,6 +120,10 @@ def settings() -> str:
                 inside = definitions[f"Service{part}Config"]
                 parts += [f"### {part.lower()} of a service", "", inside["description"], ""]
                 parts += [*_settings_table(inside, definitions), ""]
+        if name == "plugins":
+            inside = definitions["PluginLimitsConfig"]
+            parts += ["### limits of programs", "", inside["description"], ""]
+            parts += [*_settings_table(inside, definitions), ""]
         if name == "routes":
             parts += [
                 "### timeouts of a route",
@@ -145,9 +150,20 @@ def endpoints() -> str:
                 )
                 lines.append(line)
         lines.append("")
-        if any(entry.path.startswith(AGAIN) for entry in entries):
-            lines += [f"All of these again below `{AGAIN}`.", ""]
+        lines += _again(entries)
     return "\n".join(lines)
+
+
+def _again(entries: Iterable[Served]) -> list[str]:
+    """Which of them are served a second time."""
+    paths = dict.fromkeys(entry.path for entry in entries)
+    again = [path for path in paths if f"{AGAIN}{path}" in paths]
+    if not again:
+        return []
+    some = ", ".join(f"`{path}`" for path in again)
+    is_all = all(path in again for path in paths if not path.startswith(AGAIN))
+    which = "All of these" if is_all else some
+    return [f"{which} again below `{AGAIN}`.", ""]
 
 
 def metrics() -> str:

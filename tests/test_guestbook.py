@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import pytest
 
 from rhetor.config import Config
-from rhetor.guestbook import Book, folder_of, read_book, service_problems, taken_names
-from rhetor.plugins.lock import FILE
+from rhetor.guestbook import Book, folder_of, most_of, read_book, service_problems, taken_names
+from rhetor.plugins.desk import Desk
+from rhetor.plugins.loader import Loaded
+from rhetor.plugins.lock import FILE, Lock
+from rhetor.plugins.report import plugin_report
 from rhetor.services.spec import Compose
 from tests.plugins.desks import ROWS, Folder, plugin_folder
 from tests.plugins.repository import manifest
@@ -38,7 +42,7 @@ KEYS = {"COW_KEY": "c", "BARN_KEY": "b", "LAB_KEY": "l", "COW_MOOD": "glad"}
 
 
 def book(tmp_path: Path, environ: Mapping[str, str], text: str = COW, *granted: str, **sections: Any) -> Book:
-    config = Config.model_validate({"plugins": {"folder": str(tmp_path / "plugins")}, **sections})
+    config = Config.model_validate({"plugins": {"folder": str(tmp_path / "plugins")}} | sections)
     folder = Folder(tmp_path / "plugins")
     if not folder.path.exists():
         files = {"cow_dot_py": "", "server_dot_py": "", "compose_dot_yaml": ""}
@@ -59,6 +63,23 @@ def test_rows_programs_and_services(tmp_path: Path) -> None:
     assert program.environ == {"COW_KEY": "c", "COW_MOOD": "glad"}
     assert (program.id, program.main, program.hosts) == ("cow", "cow.py", ("cow.example",))
     assert found.served == {"barn": "barn"}
+
+
+def test_a_program_gets_what_it_asks_for_up_to_the_operators_most(tmp_path: Path) -> None:
+    """What it does not get is said where its plugin is looked at, and where it is shown."""
+    greedy = COW + "    limits: {memory_mb: 1048576, files: 32}\n"
+    assert book(tmp_path, KEYS, greedy).programs["cow"].limits.memory_mb == 4096
+    more = book(tmp_path, KEYS, plugins={"folder": str(tmp_path / "plugins"), "limits": {"memory_mb": 8192}})
+    assert (more.programs["cow"].limits.memory_mb, more.programs["cow"].limits.files) == (8192, 32)
+    most = most_of(Config())
+    asked = "the program cow asks for limits.memory_mb 1048576 and gets 4096"
+    there = Folder(tmp_path / "plugins")
+    desk = Desk(there.shelf, Loaded(lock=Lock()), more.theirs, {}, most)
+    looked = desk.look(str(tmp_path / "cow"), (), threading.Event())
+    shown = plugin_report(there.plugin("cow"), more.theirs, {}, most)
+    for report in (looked, shown):
+        assert report["warnings"] == [f"{asked}: plugins.limits.memory_mb is the most"]
+        assert report["code"][0]["limits"] == {"memory_mb": 4096, "files": 32}  # type: ignore[index,call-overload]
 
 
 def test_a_service_finds_the_plugins_files_and_leaves_nothing_beside_them(tmp_path: Path) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import yaml
 
-from rhetor.config import ConfigError
+from rhetor.app import App
+from rhetor.assembly import load
+from rhetor.config import ConfigError, Problem
 from rhetor.core.errors import BadRequest
-from rhetor.plugins.desk import Change, Desk
-from rhetor.plugins.lock import FILE, read_lock, turn, write_lock
+from rhetor.plugins.lock import FILE, turn
 from rhetor.tasks import spawn
 from rhetor.testing import Gate, Upstream, hangs, says
-from tests.conftest import Gateway, MakeGateway, MakeProcess, settings
+from tests.conftest import Gateway, MakeGateway, MakeProcess, free_port, settings
 from tests.plugins.desks import Folder, plugin_folder
 from tests.plugins.repository import Repository, manifest
 
@@ -146,6 +150,7 @@ async def test_a_program_is_a_provider_and_gets_what_it_declared_alone(
     report = await add(gateway, plugin_folder(tmp_path / "cow", COW, cow_dot_py=COW_PY))
     assert report["troubles"] == []
     assert await said(gateway, "cow/moo") == "moo hi glad None"
+    assert await said(gateway, "auto") == "moo hi glad None", "nobody else is there but the last resort"
     programs = gateway.app.guests._programs
     await gateway.app.reload()
     assert await said(gateway, "cow/moo") == "moo hi glad None"
@@ -296,36 +301,84 @@ async def test_somebody_who_keeps_the_turn_keeps_nobody_from_starting_or_serving
     monkeypatch.setattr("rhetor.plugins.shelf.SWEEP_S", 0.0)
     Folder(tmp_path / "plugins").add(plugin_folder(tmp_path / "cow", manifest("cow")))
     with turn(tmp_path / "plugins"):
-        gateway = await make_gateway(given(tmp_path, routes={"farm": {"targets": ["cow/moo"]}}))
+        gateway = await make_gateway(given(tmp_path))
         assert "hi" in await said(gateway, "offline/echo")
-        desk = gateway.app.guests.desk(gateway.app.config, gateway.app.guests.book)
-        monkeypatch.setattr(gateway.app.guests, "desk", lambda *given: _Removing(desk))
         leaving = spawn(gateway.app.guests.remove("cow"), "leaving")
         async with asyncio.timeout(PATIENCE_S):
             while not gateway.app.guests._turn.locked():
                 await asyncio.sleep(0)
             assert "hi" in await said(gateway, "offline/echo")
         assert not leaving.done()
-    with pytest.raises(BadRequest, match="does not fit then"):
-        await leaving
+    assert (await leaving)["status"] == "removed"
 
 
-class _Removing:
-    """A desk whose change is written down, and cannot be taken back while somebody has the turn."""
+async def test_what_cannot_be_put_into_force_is_taken_back(
+    make_gateway: MakeGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The configuration may have changed since it was tried."""
+    folder = Folder(tmp_path / "plugins")
+    folder.add(plugin_folder(tmp_path / "cow", manifest("cow")))
+    gateway = await make_gateway(given(tmp_path))
 
-    def __init__(self, desk: Desk) -> None:
-        self.undo = desk.undo
+    async def renew() -> None:
+        raise ConfigError([Problem("routes.farm", "no provider 'cow'")])
 
-    def remove(self, id: str) -> Change:
-        entry = read_lock(desks_folder(self.undo)).plugins[id]
-        write_lock(desks_folder(self.undo), read_lock(desks_folder(self.undo)).without(id))
-        return Change(id=id, before=entry, report={"id": id, "status": "removed"})
+    monkeypatch.setattr(gateway.app.guests, "_renew", renew)
+    with pytest.raises(BadRequest, match=r"cow: the configuration does not fit then: routes\.farm"):
+        await gateway.app.guests.remove("cow")
+    assert folder.ids() == ["cow"]
 
 
-def desks_folder(undo: Any) -> Path:
-    folder = undo.__self__._shelf.folder
-    assert isinstance(folder, Path)
-    return folder
+DYING = """
+import os, signal, sys
+from rhetor.cli import main
+from rhetor.plugins import shelf
+
+def write_lock(folder, lock, write=shelf.write_lock):
+    write(folder, lock)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+shelf.write_lock = write_lock
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("routes", "code", "left"),
+    [({"farm": {"targets": ["cow/moo"]}}, 1, ["cow"]), ({}, -signal.SIGKILL, [])],
+    ids=["it would not fit", "it fits"],
+)
+def test_whoever_is_killed_while_it_is_written_down_leaves_a_house_that_stands(
+    tmp_path: Path, routes: dict[str, Any], code: int, left: list[str]
+) -> None:
+    """It is written down last, once it is known that the house can be made with it."""
+    folder = Folder(tmp_path / "plugins")
+    folder.add(plugin_folder(tmp_path / "cow", manifest("cow")))
+    path = tmp_path / "rhetor.yaml"
+    path.write_text(yaml.safe_dump(given(tmp_path, routes=routes, server={"port": free_port()})))
+    argv = [sys.executable, "-c", DYING, "providers", "remove", "cow", "--config", str(path)]
+    died = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert died.returncode == code, died.stderr
+    assert folder.ids() == left
+    App(load(path, {}), path, {})  # or the next start would fail, whoever starts it
+
+
+async def test_a_plugin_is_tried_over_http_and_the_report_is_that_of_the_command(
+    make_gateway: MakeGateway, tmp_path: Path
+) -> None:
+    gateway = await make_gateway(given(tmp_path, plugins={"sandbox": "best"}))
+    await add(gateway, plugin_folder(tmp_path / "cow", COW, cow_dot_py=COW_PY))
+    status, report = await gateway.post("/v1/plugins/cow/check", {})
+    assert (status, report["plugin"], report["verdict"]) == (200, "cow", "ok"), report
+    (cow,) = report["providers"]
+    assert {"environment", "generation", "cancel", "bad input", "unknown model"} <= {
+        step["name"] for step in cow["steps"]
+    }
+    refused = {"capability": ["mooing"]}, {"capability": "text-to-text"}, {"thorough": 1}, {"offline": True}
+    assert [(await gateway.post("/v1/plugins/cow/check", body))[0] for body in refused] == [400] * 4
+    assert (await gateway.post("/v1/plugins/hen/check", {}))[0] == 404
+    async with gateway.app.guests._trying:
+        assert (await gateway.post("/v1/plugins/cow/check", {}))[0] == 409
 
 
 async def test_what_a_program_does_and_is_kept_from_is_told_and_what_it_needed_goes_with_it(
@@ -333,10 +386,13 @@ async def test_what_a_program_does_and_is_kept_from_is_told_and_what_it_needed_g
 ) -> None:
     secret = "a-secret-of-the-cow"
     code = COW_PY.replace("yield Text", "print('mood:', os.environ['COW_MOOD'])\n        yield Text")
-    gateway = await make_gateway(given(tmp_path, plugins={"sandbox": "best"}), {"COW_MOOD": secret})
-    await add(gateway, plugin_folder(tmp_path / "cow", COW, cow_dot_py=code))
+    plugins = {"sandbox": "best", "reads": {"cow": [str(tmp_path / "gone")]}}
+    gateway = await make_gateway(given(tmp_path, plugins=plugins), {"COW_MOOD": secret})
+    report = await add(gateway, plugin_folder(tmp_path / "cow", COW, cow_dot_py=code))
+    assert report["troubles"] == [f"cow: {tmp_path}/gone is not there, or nobody may look"]
     (program,) = (await gateway.get("/v1/plugins/cow"))[1]["code"]
     assert (program["state"], program["starts"], program["error"]) == ("stopped", 0, None)
+    assert program["unreadable"] == [f"{tmp_path}/gone is not there, or nobody may look"]
     assert {fact["what"] for fact in program["sandbox"]} >= {"files", "network", "environment", "memory"}
     await said(gateway, "cow/moo")
     async with asyncio.timeout(PATIENCE_S):

@@ -77,7 +77,9 @@ def test_a_program_that_was_begun_works_at_once(run: Run, kind: str) -> None:
 @pytest.mark.promise("M27", "M28")
 def test_a_row_that_was_begun_keeps_the_contract(run: Run) -> None:
     """`new NAME URL` is all; what it claims is held by the suite that holds the built-in ones."""
-    assert run("new", "farm", "https://api.farm.example/v1", "--into", "here").code == 0
+    media = ("text-to-image", "image-to-image", "text-to-audio", "audio-to-text")
+    asked = [word for each in ("text-to-text", *media) for word in ("--capability", each)]
+    assert run("new", "farm", "https://api.farm.example/v1", "--into", "here", *asked).code == 0
 
     checked = run("check", "here", "--offline", "--json", "report.json")
 
@@ -85,6 +87,9 @@ def test_a_row_that_was_begun_keeps_the_contract(run: Run) -> None:
     assert "✓ farm 0.1.0: it works" in checked.out
     outcomes = found(json.loads(Path("report.json").read_text()))
     assert outcomes["text-to-text", "the connection is cut, streamed"] == "ok"
+    for each in media:
+        for name in ("generation", "too many requests", "the caller leaves while nothing was answered"):
+            assert outcomes[each, name] == "ok", (each, name)
     assert (
         run("check", "here").out.splitlines()[-1].startswith("· farm 0.1.0: nothing failed, and nothing was")
     )
@@ -176,7 +181,7 @@ LOST = """
 from rhetor_provider import Failure, Provider
 class Lost(Provider):
     def test_connection(self):
-        raise Failure("plug it in", "unavailable")
+        raise Failure("plug it in\\x1b[2J\\x9b31m\\n✓ all is well", "unavailable")
 """
 
 
@@ -205,6 +210,7 @@ def test_a_report_finds_what_is_wrong_and_says_what_to_do(run: Run, tmp_path: Pa
     assert "works on for more than 5 s when nobody listens" in failed("deaf", "cancel")
     assert "upstream_error" in failed("deaf", "bad input")
     assert "plug it in" in failed("lost", "connection")
+    assert "plug it in\ufffd[2J\ufffd31m ✓ all is well" in checked.out, "nothing of it steers a terminal"
     assert {step["part"] for step in steps.values()} == {"loading", "models", "generation", "errors"}
     assert steps["deaf", "stream"]["first_event_ms"] <= steps["deaf", "stream"]["total_ms"]
     assert Path("zoo.html").read_text().count('<li class="failed">') == report["counts"]["failed"]

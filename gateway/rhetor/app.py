@@ -21,7 +21,9 @@ from rhetor.config import (
     without_effect,
 )
 from rhetor.conversing import Conversing
+from rhetor.core.capability import Capability
 from rhetor.core.clock import Clock, SystemClock
+from rhetor.core.content import Json
 from rhetor.core.errors import Code, RhetorError
 from rhetor.core.record import TripRecord
 from rhetor.entrance import accounts, cannot_listen, gatekeeping, tokens
@@ -85,7 +87,7 @@ class App:
             config, path, environ, self._clock, self.redactor, lambda: self.house.metrics, self._on_service
         )
         self.guests = Guests(
-            config, environ, self._rows, self._clock, self.redactor, self._serving, self._renew
+            config, environ, self._rows, self._clock, self.redactor, self._serving, self._renew, self._try_out
         )
         book = self.guests.book
         make_transport = self.guests.transports(config, book)
@@ -234,6 +236,13 @@ class App:
             ConfigError: the configuration does not fit them; everything stays as it is.
         """
         await self._install(self.config)
+
+    async def _try_out(self, plugin: str, only: frozenset[Capability], thorough: bool) -> Json:
+        """What came of trying a plugin as its callers would use it."""
+        from rhetor.kit.check import Wishes, check_known  # which needs a whole house: this one
+
+        report = await check_known(self, plugin, Wishes(only=only, thorough=thorough), lambda *_: None)
+        return report.as_json()
 
     async def _install(self, config: Config) -> None:
         async with self._installing:

@@ -16,10 +16,11 @@ from rhetor.assembly import Guest
 from rhetor.config import Config, ConfigError
 from rhetor.config.guests import service_of
 from rhetor.config.services import ServiceConfig
+from rhetor.core.addresses import is_link_local
 from rhetor.core.value import value
-from rhetor.plugins.addresses import is_link_local
-from rhetor.plugins.guest.spec import CodeSpec
+from rhetor.plugins.guest.spec import CodeSpec, Most, capped
 from rhetor.plugins.loader import Loaded, Plugin, Taken, load
+from rhetor.plugins.lock import Lock
 from rhetor.plugins.manifest import CodePart, Manifest, PluginRow
 from rhetor.plugins.reading import Problem
 from rhetor.plugins.variables import Theirs, asked_by, owners_of, referred_to, theirs_beside, withheld
@@ -66,6 +67,11 @@ def folder_of(config: Config, environ: Mapping[str, str]) -> Path | None:
     return (Path(said).expanduser().absolute() if said else usual_folder(environ)) / FOLDER
 
 
+def most_of(config: Config) -> Most:
+    """What programs get at most."""
+    return Most(**config.plugins.limits.model_dump())
+
+
 def taken_names(config: Config, rows: Mapping[str, ProviderRow]) -> Taken:
     """Whose names are whose, before any plugin has come."""
     providers = dict.fromkeys([*rows, OFFLINE_ROW.id], "built in")
@@ -74,14 +80,20 @@ def taken_names(config: Config, rows: Mapping[str, ProviderRow]) -> Taken:
     return Taken(providers=providers, services=dict.fromkeys(config.services, "in the configuration"))
 
 
-def read_book(config: Config, environ: Mapping[str, str], rows: Mapping[str, ProviderRow]) -> Book:
+def read_book(
+    config: Config,
+    environ: Mapping[str, str],
+    rows: Mapping[str, ProviderRow],
+    planned: Lock | None = None,
+) -> Book:
     """Every plugin as it is now. Reads all of their files: not for the event loop.
 
     Args:
         rows: the built-in providers.
+        planned: the plugins that there may be soon, instead of those that there are.
     """
     taken = taken_names(config, rows)
-    loaded = load(folder_of(config, environ), config.plugins.off, taken, service_problems)
+    loaded = load(folder_of(config, environ), config.plugins.off, taken, service_problems, planned)
     theirs = owners_of(list(rows.values()), list(_named_in(config, rows)))
     writing = _Writing(config, environ, theirs, loaded.plugins)
     for plugin in loaded.plugins:
@@ -212,7 +224,7 @@ class _Writing:
             environ={each: text for each in names if (text := self._environ.get(each, ""))},
             hosts=code.hosts,
             reads=tuple(Path(path).expanduser() for path in reads),
-            limits=code.limits.limits(),
+            limits=capped(code.limits.limits(), most_of(self._config))[0],
         )
 
 

@@ -12,14 +12,16 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from rhetor.assembly import MakeTransport, Member
+from rhetor.assembly import MakeTransport, Member, assemble
 from rhetor.config import Config, ConfigError, Problem, ProviderConfig
+from rhetor.core.capability import Capability
 from rhetor.core.clock import Clock
 from rhetor.core.content import Json, JsonValue
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.guestbook import (
     Book,
     folder_of,
+    most_of,
     plugin_of,
     program_id,
     read_book,
@@ -37,6 +39,7 @@ from rhetor.plugins.leases import Lease, Leases
 from rhetor.plugins.report import plugin_report
 from rhetor.plugins.shelf import STATE, Rules, Shelf
 from rhetor.plugins.variables import theirs_beside
+from rhetor.providers.offline import OfflineTransport
 from rhetor.providers.spec import ProviderRow
 from rhetor.serving import Serving
 from rhetor.tasks import Tasks
@@ -48,6 +51,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SAID_CHARS = 4_000
+CHECK_S = 600.0  # of a plugin that draws and speaks; a film takes minutes
 GUESTS_RUN = sys.platform != "win32"
 
 
@@ -57,6 +61,7 @@ class Guests:
     Args:
         rows: the built-in providers.
         renew: makes the house anew with the plugins that there are then; raises when that cannot be.
+        try_out: checks a plugin that is there, in these capabilities, and asks for what is dear twice, too.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Guests:
         redactor: Redactor,
         serving: Serving,
         renew: Callable[[], Awaitable[None]],
+        try_out: Callable[[str, frozenset[Capability], bool], Awaitable[Json]],
     ) -> None:
         self._config = config
         self._environ = environ
@@ -76,6 +82,8 @@ class Guests:
         self._redactor = redactor
         self._serving = serving
         self._renew = renew
+        self._try_out = try_out
+        self._trying = asyncio.Lock()
         self._members: Mapping[str, Member] = {}
         self._defined: set[str] = set()
         """Services that plugins have brought."""
@@ -176,7 +184,7 @@ class Guests:
     # What callers may do.
 
     def desk(self, config: Config, book: Book) -> Desk:
-        return Desk(self._shelf(config), book.loaded, book.theirs, self._environ)
+        return Desk(self._shelf(config), book.loaded, book.theirs, self._environ, most_of(config))
 
     def _shelf(self, config: Config) -> Shelf | None:
         folder = folder_of(config, self._environ)
@@ -239,7 +247,7 @@ class Guests:
         lease = self._lease(spec, self._config)
         program = lease.take()
         try:
-            facts = await program.enforced()
+            facts, unreadable = await program.enforced(), await program.unreadable()
         finally:
             await lease.close()
         error = program.error
@@ -248,6 +256,7 @@ class Guests:
             "starts": program.starts,
             "error": None if error is None else self._redactor.text(error.message),
             "said": self._redactor.text(program.said())[-SAID_CHARS:],
+            "unreadable": [*unreadable],
             "sandbox": [{"what": it.what, "enforced": it.enforced, "how": it.how} for it in facts],
         }
 
@@ -255,7 +264,7 @@ class Guests:
         plugin = self.book.plugin(id)
         assert plugin is not None
         theirs = theirs_beside(self.book.theirs, self.book.loaded.plugins, id)
-        report = plugin_report(plugin, theirs, self._environ)
+        report = plugin_report(plugin, theirs, self._environ, most_of(self._config))
         said = report["providers"]
         assert isinstance(said, list)
         providers: list[JsonValue] = [self._standing(each) for each in said if isinstance(each, Mapping)]
@@ -309,6 +318,22 @@ class Guests:
         finally:
             await lease.close()
 
+    async def check(self, id: str, only: frozenset[Capability], thorough: bool) -> Json:
+        """Ask everything that a plugin brings what it claims to answer; the report.
+
+        Raises:
+            RhetorError: not_found; conflict, one is checked already; total_timeout.
+        """
+        self.one(id)
+        if self._trying.locked():
+            raise BadRequest("a plugin is checked already; one at a time", Code.CONFLICT)
+        try:
+            async with self._trying, asyncio.timeout(CHECK_S):
+                return await self._try_out(id, only, thorough)
+        except TimeoutError:
+            message = f"the check of {id!r} took more than {CHECK_S:g} s; check one capability at a time"
+            raise RhetorError(message, Code.TOTAL_TIMEOUT) from None
+
     async def _change(self, act: Callable[[Desk, threading.Event], Change]) -> Json:
         """Whoever asked may leave: a change that has begun is made."""
 
@@ -326,22 +351,34 @@ class Guests:
     async def _changed(self, act: Callable[[Desk, threading.Event], Change]) -> Json:
         async with self._turn:
             desk = self.desk(self._config, self.book)
-            change = await _in_thread(lambda given_up: act(desk, given_up))
+            change = await _in_thread(lambda given_up: self.write(desk, act(desk, given_up)))
             try:
                 await self._renew()
             except BaseException as error:
                 # Whoever is cancelled meanwhile leaves it to the thread, which waits for its turn.
                 await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, desk.undo, change))
                 if isinstance(error, ConfigError):
-                    problems = "; ".join(map(str, error.problems))
-                    message = f"{change.id}: the configuration does not fit then: {problems}"
-                    raise BadRequest(message, Code.CONFLICT) from None
+                    raise _unfit(change, error) from None
                 raise
             log.info("plugins changed", extra={"plugin": change.id, "status": change.report["status"]})
-        return {**change.report, **await self._prepared(change.id)}
+        return {**change.report, **await self.prepared(change.id)}
 
-    async def _prepared(self, id: str) -> Json:
-        """See that the programs of a plugin can run, which installs what they need."""
+    def write(self, desk: Desk, change: Change) -> Change:
+        """Write a change down, once it is seen that the house can be made with it. Blocks.
+
+        Raises:
+            RhetorError: nothing has changed; conflict, the configuration does not fit it.
+        """
+        try:
+            book = read_book(self._config, self._environ, self._rows, desk.planned(change))
+            assemble(self._config, self._environ, self._rows, lambda *_: OfflineTransport(), book.guests)
+        except ConfigError as error:
+            raise _unfit(change, error) from None
+        desk.write(change)
+        return change
+
+    async def prepared(self, id: str) -> Json:
+        """See that the programs of a plugin can run, which installs what they need: how it stands then."""
         plugin = self.book.plugin(id)
         if plugin is None or not plugin.manifest:
             return {}
@@ -351,6 +388,7 @@ class Guests:
             lease = self._lease(spec, self._config)
             try:
                 await lease.take().prepare()
+                troubles += [f"{spec.id}: {why}" for why in await lease.take().unreadable()]
             except RhetorError as error:
                 troubles.append(self._redactor.text(error.message))
             finally:
@@ -379,6 +417,11 @@ class Guests:
         if policy not in self._sandboxes:
             self._sandboxes[policy] = Sandbox(self._serving.children(), policy)
         return self._sandboxes[policy]
+
+
+def _unfit(change: Change, error: ConfigError) -> BadRequest:
+    problems = "; ".join(map(str, error.problems))
+    return BadRequest(f"{change.id}: the configuration does not fit then: {problems}", Code.CONFLICT)
 
 
 def _tidy(state: Path, specs: Sequence[CodeSpec], there: Collection[str]) -> None:

@@ -52,6 +52,7 @@ async def test_a_cow_speaks_to_a_newcomer(start: Start, tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(PATIENCE_S):
             await process.communicate()
+    assert (tmp_path / "store").stat().st_mode & 0o077 == 0  # whoever made it first
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="programs of plugins run on Linux")

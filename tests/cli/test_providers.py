@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from rhetor.cli import main
+from rhetor.cli.providers.place import FolderPlace
+from rhetor.core.errors import RhetorError
 from rhetor.testing import Upstream
 from tests.cli.conftest import Finished
 from tests.conftest import MakeGateway, free_port, settings
@@ -113,6 +115,41 @@ def test_a_source_is_shown_before_it_is_added(run: Run, write: Any, tmp_path: Pa
     told = run("show", source, "--json", "--config", write())
     assert json.loads(told.out)["status"] == "loaded"
     assert Folder(tmp_path / "plugins").ids() == []
+
+
+def test_what_a_program_requires_is_installed_when_it_is_added(
+    run: Run, write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when no gateway runs: nobody's first request waits for it, or is the first to fail of it."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    text = "plugin: 1\nid: cow\nproviders: {cow: {wire: guest, code: cow, models: [moo]}}\n"
+    text += "code: {cow: {language: python, main: cow.py, requirements: [no-such-package==1]}}\n"
+    source = plugin_folder(tmp_path / "cow", text, cow_dot_py="import nothing")
+    config = write()
+    added = run("add", source, "--config", config)
+    assert (added.code, added.out.splitlines()[0]) == (1, "✗ cow added: cow 0")
+    assert "No matching distribution found for no-such-package==1" in added.out
+    assert "  → `rhetor providers update cow` tries again" in added.out.splitlines()
+    plain = plugin_folder(tmp_path / "cow", text.replace("no-such-package==1", ""))
+    assert run("update", "cow", "--config", config).code == 0, plain
+    assert len(list((tmp_path / "plugins" / "state" / "cow").glob("python-*/.ready"))) == 1
+
+
+def test_no_words_of_others_steer_a_terminal(run: Run, write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a gateway tells of a program may be anything: also an error, in several lines or on one."""
+
+    async def odd(*said: object) -> Any:
+        return [{"provider": "lab", "status": "unhealthy", "last_error": "\x1b[2J\x9b31m\n✓ lab"}]
+
+    async def worse(*said: object) -> Any:
+        raise RhetorError("first\x1b[2J\nsecond")
+
+    config = write()
+    monkeypatch.setattr(FolderPlace, "health", odd)
+    listed = run("list", "--check", "--config", config)
+    assert listed.out.splitlines()[-1] == "  ✗ lab  unhealthy, \ufffd[2J\ufffd31m ✓ lab"
+    monkeypatch.setattr(FolderPlace, "look", worse)
+    assert run("show", "./lab", "--config", config).err == "✗ first\ufffd[2J\nsecond\n"
 
 
 def test_what_the_configuration_names_is_not_removed(run: Run, write: Any, tmp_path: Path) -> None:

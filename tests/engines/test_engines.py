@@ -117,6 +117,8 @@ async def test_added_listed_asked_and_removed(
     assert "".join(pieces).rstrip() == whole["text"].rstrip()
     short = await asking.generate(**asked, options={"max_tokens": 2})
     assert (short["finish_reason"], len(short["text"].rstrip("\n").splitlines())) == ("length", 2)
+    empty = await asking.generate(**{**asked, "input": " "})
+    assert (empty["code"], "the message is empty" in empty["error"]) == ("invalid_request", True), empty
     code, said = engines.rhetor("providers", "remove", name)
     assert code == 0, said
     assert "unknown model" in str(await asking.generate(**asked))

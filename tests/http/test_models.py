@@ -57,6 +57,16 @@ async def test_a_route_is_a_model(gateway: Gateway) -> None:
     assert fast["max_input_tokens"] == models["openai/gpt-4o-mini"]["max_input_tokens"]
 
 
+async def test_who_was_asked_says_how_soon_it_spoke(gateway: Gateway) -> None:
+    """And the route that begins with it; of others nobody knows."""
+    asked = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
+    assert "first_event_s" not in (await listed(gateway))["fast"]
+    assert (await gateway.post("/v1/chat/completions", asked))[0] == 200
+    models = await listed(gateway)
+    assert models["openai/gpt-4o-mini"]["first_event_s"] >= 0
+    assert {id for id, said in models.items() if "first_event_s" in said} == {"openai/gpt-4o-mini", "fast"}
+
+
 async def test_who_cannot_be_asked_is_not_on_offer(gateway: Gateway) -> None:
     assert not [id for id in await listed(gateway) if id.startswith("groq/")]
 

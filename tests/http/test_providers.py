@@ -40,6 +40,7 @@ async def test_where_nobody_is_asked_for_a_token_nobody_adds_unless_it_is_allowe
     assert (status, "set server.tokens, or plugins.allow_add: true" in str(body)) == (403, True)
     for call in (
         gateway.session.post(f"{gateway.url}/v1/plugins/cow/update"),
+        gateway.session.post(f"{gateway.url}/v1/plugins/cow/check"),
         gateway.session.delete(f"{gateway.url}/v1/plugins/cow"),
     ):
         async with call as reply:
@@ -67,6 +68,19 @@ async def test_no_foreign_page_adds_one(make_gateway: MakeGateway, tmp_path: Pat
     assert await status_of(gateway, cow, headers={"origin": "https://evil.example"}) == 403
     assert await status_of(gateway, cow, headers={"host": "evil.example"}) == 403
     assert (await gateway.get("/v1/plugins"))[1]["data"] == []
+
+
+async def test_behind_a_proxy_nobody_is_this_machine(
+    make_gateway: MakeGateway, tmp_path: Path, cow: str
+) -> None:
+    """Its address is that of everybody who comes through it; a token tells them apart."""
+    tokens = {"tokens": {"me": "env:T"}}
+    gateway = await make_gateway(given(tmp_path))
+    for header in ("X-Forwarded-For", "Forwarded", "x-real-ip", "Via"):
+        assert await status_of(gateway, cow, headers={header: "for=192.0.2.1"}) == 403
+    gateway = await make_gateway(given(tmp_path / "x", server=tokens), {"T": "t0ken"})
+    proxied = {"Via": "1.1 proxy", "authorization": "Bearer t0ken"}
+    assert await status_of(gateway, cow, headers=proxied) == 201
 
 
 # What is told.

@@ -83,8 +83,16 @@ def text(chunks: list[dict[str, Any]]) -> str:
 
 
 @PREFIXES
-async def test_health(gateway: Gateway, prefix: str) -> None:
-    assert (await python_client(gateway.url, f"{prefix}/api/v1/health")).status == 200
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/api/v1/health", "/health", "/v1/models", "/v1/models/offline/echo", "/v1/plugins"),
+        *("/v1/providers/health?provider=offline", "/api/v1/routes/explain?model=auto"),
+    ],
+)
+async def test_what_callers_look_up_before_they_ask(gateway: Gateway, prefix: str, path: str) -> None:
+    reply = await python_client(gateway.url, f"{prefix}{path}")
+    assert reply.status == 200, reply.body
 
 
 @PREFIXES

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rhetor.core.content import Json
-from rhetor.plugins.desk import Desk, Wish
+from rhetor.plugins.desk import Change, Desk, Wish
 from rhetor.plugins.loader import Loaded, Plugin, Taken, load
 from rhetor.plugins.lock import read_lock
 from rhetor.plugins.reading import Problem
@@ -52,13 +52,22 @@ class Folder:
         return Desk(self.shelf, self.loaded(), THEIRS, {})
 
     def add(self, said: str, *granted: str) -> Json:
-        return self.desk().add(said, granted, threading.Event()).report
+        return self.written(self.desk().add(said, granted, threading.Event()))
 
     def look(self, said: str) -> Json:
         return self.desk().look(said, (), threading.Event())
 
     def update(self, id: str, **wish: Any) -> Json:
-        return self.desk().update(id, Wish(**wish), threading.Event()).report
+        asked = Wish(**wish)
+        change = self.desk().update(id, asked, threading.Event())
+        return change.report if asked.dry_run else self.written(change)
+
+    def remove(self, id: str) -> Json:
+        return self.written(self.desk().remove(id))
+
+    def written(self, change: Change) -> Json:
+        self.desk().write(change)
+        return change.report
 
     def ids(self) -> list[str]:
         return list(read_lock(self.path).plugins)

@@ -1,55 +1,11 @@
-"""Inside is what only this machine, or only its networks, can reach: however it is written."""
+"""Nothing is fetched from inside that was not meant to be."""
 
 from __future__ import annotations
 
 import pytest
 
 from rhetor.core.errors import BadRequest, Code
-from rhetor.plugins.addresses import ensure_outside, is_inside, is_link_local
-
-INSIDE = (
-    "localhost",
-    "LOCALHOST.",
-    "127.0.0.1",
-    "127.1",
-    "2130706433",
-    "0x7f000001",
-    "0.0.0.0",
-    "10.1.2.3",
-    "172.16.0.1",
-    "192.168.1.1",
-    "100.64.0.1",
-    "169.254.169.254",
-    "[::1]",
-    "fd00::1",
-    "fe80::1",
-    "::ffff:10.0.0.1",
-    "64:ff9b::a00:1",
-    "2002:7f00:1::",
-    "224.0.0.1",
-    "printer",
-    "nas.local",
-    "git.corp.internal",
-    "x.localhost",
-)
-OUTSIDE = ("github.com", "8.8.8.8", "2606:4700::1111", "registry.npmjs.org", "localhost.example.com")
-
-
-@pytest.mark.parametrize("host", INSIDE)
-def test_inside(host: str) -> None:
-    assert is_inside(host)
-
-
-@pytest.mark.parametrize("host", OUTSIDE)
-def test_outside(host: str) -> None:
-    assert not is_inside(host)
-
-
-@pytest.mark.parametrize(
-    "host", ["169.254.169.254", "0xa9fea9fe", "[fe80::1]", "::ffff:169.254.169.254", "2852039166"]
-)
-def test_where_clouds_tell_secrets(host: str) -> None:
-    assert is_link_local(host)
+from rhetor.plugins.addresses import ensure_outside
 
 
 def test_a_name_is_looked_up_before_it_is_fetched_from() -> None:

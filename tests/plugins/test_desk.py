@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_added_by_commit_or_tag_it_is_pinned(folder: Folder, repository: Reposit
             commit,
             report["digest"],
         )
-        folder.desk().remove("lab")
+        folder.remove("lab")
 
 
 def test_a_wrong_ref_is_an_error(folder: Folder, repository: Repository) -> None:
@@ -215,6 +216,9 @@ def test_a_change_can_be_taken_back(folder: Folder, tmp_path: Path) -> None:
     before = (folder.path / FILE).read_bytes()
     desk = folder.desk()
     change = desk.remove("lab")
+    assert folder.ids() == ["lab"], "nothing is written down yet"
+    assert list(desk.planned(change).plugins) == []
+    desk.write(change)
     assert folder.ids() == []
     desk.undo(change)
     assert (folder.path / FILE).read_bytes() == before
@@ -226,10 +230,22 @@ def test_what_is_no_more_is_swept(folder: Folder, tmp_path: Path) -> None:
     (folder.path / "state" / "lab").mkdir(parents=True)
     folder.shelf.sweep()
     assert folder.plugin("lab").status is Status.LOADED
-    folder.desk().remove("lab")
+    folder.remove("lab")
     folder.shelf.sweep()
     assert folder.files() == [folder.path / FILE]
     assert not (folder.path / "state" / "lab").exists()
+
+
+def test_what_nobody_wrote_down_was_never_there(folder: Folder, tmp_path: Path) -> None:
+    """Whoever dies on the way leaves files that nobody uses, and that are swept."""
+    source = plugin_folder(tmp_path / "lab", manifest("lab"))
+    change = folder.desk().add(source, (), threading.Event())
+    assert (folder.ids(), len(folder.files())) == ([], 1)
+    folder.shelf.sweep()
+    assert folder.files() == []
+    with pytest.raises(BadRequest, match="somebody else changes 'lab' at the same time; look, and try again"):
+        folder.written(change)
+    assert folder.ids() == []
 
 
 def test_nobody_and_nowhere(folder: Folder) -> None:

@@ -30,6 +30,7 @@ export default class Banner extends Provider {
     }
     if (request.text.length > LONGEST) throw new Failure(`a banner holds ${LONGEST} letters`, "request_too_large");
     const words = request.text.split(/\s+/).filter(Boolean);
+    if (!words.length) throw new Failure("there is nothing to be written: the message is empty", "invalid_request");
     const most = request.option("max_tokens") ?? Infinity; // its tokens are its lines
     let told = 0;
     for (const line of lines(words)) {

@@ -17,9 +17,11 @@ class Cowsay(Provider):
             raise Failure(
                 f"no animal {request.model!r}; there are {', '.join(cowsay.char_names)}", "model_not_found"
             )
+        if not request.text.strip():
+            raise Failure("there is nothing to be said: the message is empty", "invalid_request")
         if len(request.text) > LONGEST:
             raise Failure(f"a balloon holds {LONGEST} characters", "request_too_large")
-        said = cowsay.get_output_string(request.model, request.text or " ")
+        said = cowsay.get_output_string(request.model, request.text)
         words = len(request.text.split())
         most = request.option("max_tokens")
         for n, line in enumerate(said.splitlines(keepends=True), 1):

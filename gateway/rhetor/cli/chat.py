@@ -7,6 +7,7 @@ import asyncio
 import sys
 
 from rhetor.cli.remote import Remote, add_gateway_options
+from rhetor.cli.terminal import show
 from rhetor.core.capability import Capability
 from rhetor.core.content import Text
 from rhetor.core.errors import RhetorError
@@ -68,13 +69,13 @@ def _print(events: list[Event]) -> None:
     for event in events:
         match event:
             case TextDelta(text=text) | RefusalDelta(text=text):
-                print(text, end="", flush=True)
+                show(text)
             case ThinkingDelta(text=text):
-                print(text, end="", flush=True, file=sys.stderr)
+                show(text, sys.stderr)
             case ToolUseStarted(name=name):
-                print(f"\n[{name}] ", end="", flush=True)
+                show(f"\n[{name}] ")
             case ToolUseDelta(arguments=arguments):
-                print(arguments, end="", flush=True)
+                show(arguments)
             case Failed(error=error):
                 raise error
 

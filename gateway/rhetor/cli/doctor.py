@@ -13,6 +13,7 @@ from rhetor.app import App
 from rhetor.assembly import Member
 from rhetor.cli.check import unguarded
 from rhetor.cli.setting import add_config_option, furnish, source
+from rhetor.cli.terminal import printed
 from rhetor.config import earlier_names, environment, without_effect
 from rhetor.core.capability import Capability
 from rhetor.core.errors import RhetorError
@@ -51,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
         ("a key switches on", list(_keys(app))),
     ):
         # What a provider says may repeat the key that it was sent.
-        print(app.redactor.text("\n".join([f"\n{title}", *lines_of(findings)])))
+        print(f"\n{title}\n{app.redactor.text(printed(lines_of(findings)))}")
     print(f"\nOthers are named under `providers:` in rhetor.yaml: {', '.join(_local(app))}, or your own.")
     return 1 if any(finding.mark == ILL for finding in (*providers, *names)) else 0
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import rhetor
 from rhetor.app import App
 from rhetor.cli.remote import Remote
+from rhetor.cli.terminal import printable
 from rhetor.core.content import Json, JsonValue
 from rhetor.core.errors import RhetorError
 
@@ -111,7 +112,7 @@ WISHES: Mapping[str, tuple[tuple[str, ...], Show]] = {
 
 def _say(text: str) -> None:
     """At once, also where somebody else's program reads it."""
-    print(text, flush=True)
+    print(printable(text), flush=True)
 
 
 def _assets(generation: Json, url: str) -> Iterator[str]:

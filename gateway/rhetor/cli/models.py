@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from rhetor.cli.remote import Remote, add_gateway_options
+from rhetor.cli.terminal import show
 from rhetor.core.errors import RhetorError
 from rhetor.providers.discovery import list_models
 from rhetor.wire.base import ModelEntry
@@ -40,4 +41,4 @@ def _print(entries: Sequence[ModelEntry]) -> None:
     width = max((len(entry.id) for entry in entries), default=0)
     for entry in entries:
         context = f"{entry.context_tokens:>10,} tokens" if entry.context_tokens else ""
-        print(f"{entry.id:<{width}}  {context}".rstrip())
+        show(f"{entry.id:<{width}}  {context}".rstrip() + "\n")

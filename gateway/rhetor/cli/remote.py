@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 
+from rhetor.cli.terminal import printable
 from rhetor.config import environment
 from rhetor.core.call import Call
 from rhetor.core.content import Json
@@ -131,7 +132,7 @@ class Remote:
 
     def complain(self, error: RhetorError) -> None:
         """Say what went wrong, and what to do where that is known."""
-        print(f"✗ {error.message}", file=sys.stderr)
+        print(f"✗ {printable(error.message)}", file=sys.stderr)
         if error.code in (Code.CONNECT_FAILED, Code.CONNECT_TIMEOUT):
             print(f"  is the gateway running at {self.url}? start it with `rhetor up`", file=sys.stderr)
         elif error.code is Code.UNAUTHENTICATED:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from rhetor.cli.remote import Remote, add_gateway_options
 from rhetor.cli.sessions import words
+from rhetor.cli.terminal import printable
 from rhetor.core.content import Json
 from rhetor.core.errors import RhetorError
 from rhetor.wire import fields
@@ -155,7 +156,7 @@ def _print(service: Json) -> None:
     }
     for name, text in told.items():
         if text not in (None, ""):
-            print(f"{name:<12} {words.printable(str(text))}")
+            print(f"{name:<12} {printable(str(text))}")
     marks = {True: "✓", False: "✗", None: "?"}
     for it, _ in fields.objects(service, "requirements"):
         mark = marks[fields.optional_flag(it, "met")]
@@ -163,7 +164,7 @@ def _print(service: Json) -> None:
 
 
 def _print_line(line: Json) -> None:
-    print(f"{'— ' if line.get('ours') else ''}{words.printable(str(line.get('text', '')))}")
+    print(f"{'— ' if line.get('ours') else ''}{printable(str(line.get('text', '')))}")
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -11,6 +11,27 @@ from rhetor.config.section import Section
 PluginId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
 
 
+class PluginLimitsConfig(Section):
+    """The most that a program of a plugin gets, whatever its manifest asks for. One that asks for more is
+    given this, and its status says so; raise it for plugins that need it, a large model's say."""
+
+    memory_mb: int = Field(4096, ge=16, le=1 << 20, description="Memory, in MiB.")
+    processes: int = Field(256, ge=1, le=4096, description="Processes and threads.")
+    files: int = Field(1024, ge=16, le=65_536, description="Files open at the same time, in each process.")
+    scratch_mb: int = Field(1024, ge=1, le=1 << 20, description="What it may write, in MiB.")
+    cpu_s: int | None = Field(
+        None,
+        ge=1,
+        le=86_400,
+        description="Seconds of processor time, after which it is ended; the next request starts it again. "
+        "Left out: as its manifest says, and without end where it says nothing.",
+    )
+    start_s: float = Field(120.0, ge=1, le=3_600, description="How long it may take to start.")
+    idle_stop_s: float = Field(
+        3600.0, ge=1, le=86_400, description="How long it is kept when nobody asks it anything."
+    )
+
+
 class PluginsConfig(Section):
     """Providers from outside: what `rhetor providers add` has added."""
 
@@ -43,6 +64,7 @@ class PluginsConfig(Section):
         description="Programs of plugins that cannot be confined on this machine do not run (`required`), or "
         "run as confined as they can be (`best`).",
     )
+    limits: PluginLimitsConfig = PluginLimitsConfig()
     max_mb: int = Field(64, ge=1, le=4096, description="The largest plugin, in MiB, with all its files.")
     npm_registry: str = Field(
         "https://registry.npmjs.org",

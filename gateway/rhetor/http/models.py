@@ -11,7 +11,7 @@ from aiohttp import web
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import BadRequest, Code
 from rhetor.core.usage import Price
-from rhetor.http.house import HOUSE
+from rhetor.http.house import HOUSE, House
 from rhetor.http.offered import Listed, find, offered
 from rhetor.http.sifted import FILTERS, sifted
 from rhetor.routing.catalog import Offer
@@ -26,7 +26,8 @@ async def models(http: web.Request) -> web.Response:
     """List the models on offer: OpenAI's shape, or Anthropic's for callers with its headers.
 
     Filters: `capability`, `feature`, `provider`, `tag`, `strength` (words, with commas between them), `free`
-    1 or 0, `price` free, cheap or premium; `sort` by speed, price, latest or name.
+    1 or 0, `price` free, cheap or premium; `sort` by speed, price, latest or name. `first_event_s` is how
+    late a model's first word came of late, where it was asked.
     """
     house = http.app[HOUSE]
     listed: Iterable[Listed] = offered(house.catalog)
@@ -35,16 +36,17 @@ async def models(http: web.Request) -> web.Response:
         listed = sifted(listed, http.query, health, house.clock.monotonic_s())
     if speaks_anthropic(http):
         return _json(_anthropic_page([_anthropic(it) for it in listed], http))
-    return _json({"object": "list", "data": [_openai(it) for it in listed]})
+    return _json({"object": "list", "data": [_openai(it, house) for it in listed]})
 
 
 async def model(http: web.Request) -> web.Response:
     """One model, by its name here (`provider/model`, a route, or a bare id that one provider offers)."""
     name = http.match_info["model"]
-    found = find(http.app[HOUSE].catalog, name)
+    house = http.app[HOUSE]
+    found = find(house.catalog, name)
     if found is None:
         raise BadRequest(f"unknown model {name!r}", Code.MODEL_NOT_FOUND, param="model")
-    return _json(_anthropic(found) if speaks_anthropic(http) else _openai(found))
+    return _json(_anthropic(found) if speaks_anthropic(http) else _openai(found, house))
 
 
 def speaks_anthropic(http: web.Request) -> bool:
@@ -52,11 +54,16 @@ def speaks_anthropic(http: web.Request) -> bool:
     return "anthropic-version" in http.headers
 
 
-def _openai(listed: Listed) -> Model:
+def _openai(listed: Listed, house: House) -> Model:
     facts = _facts(listed.offer) if listed.offer is not None else {}
     model: Model = {"id": listed.id, "object": "model", "created": 0, "owned_by": listed.owner, **facts}
     if listed.targets:
         model["targets"] = list(listed.targets)
+    if (offer := listed.offer) is not None:
+        now_s = house.clock.monotonic_s()
+        late_s = house.pipeline.health.first_event_s(offer.provider, offer.model, now_s)
+        if late_s is not None:
+            model["first_event_s"] = round(late_s, 3)
     return model
 
 

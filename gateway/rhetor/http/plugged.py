@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from rhetor.core.capability import Capability
 from rhetor.core.content import Json
 from rhetor.plugins.desk import Wish
 
@@ -34,6 +35,17 @@ class Plugins(Protocol):
 
     async def remove(self, id: str) -> Json:
         """Forget it."""
+
+    async def check(self, id: str, only: frozenset[Capability], thorough: bool) -> Json:
+        """Ask all that a plugin brings what it claims to answer; the report.
+
+        Args:
+            only: these capabilities; empty: all.
+            thorough: ask twice for what is dear, too.
+
+        Raises:
+            RhetorError: not_found; conflict, one is checked already; total_timeout.
+        """
 
     async def test(self, provider: str) -> str | None:
         """Ask a provider that is a program whether it works; None: it is none, or says nothing against it.

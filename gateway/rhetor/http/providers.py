@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 import orjson
 from aiohttp import web
 
+from rhetor.core.capability import Capability
 from rhetor.core.content import Json, JsonValue
 from rhetor.core.errors import BadRequest, Code
 from rhetor.http.checkup import check_all
@@ -20,19 +21,30 @@ from rhetor.wire import fields
 from rhetor.wire.tekton import TEKTON
 
 CHECKING = ("provider",)
-MOST_GRANTED = 100
+MOST_NAMED = 100
+FORWARDED = frozenset(
+    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
+)
+"""Headers that proxies add: behind one of them everybody's address is the proxy's, which may well be this
+machine's. One that adds none cannot be told from a program of this machine.
+
+https://www.rfc-editor.org/rfc/rfc7239#section-1 has the older names as well as the new one,
+https://www.rfc-editor.org/rfc/rfc9110#section-7.6.3 has `Via` (read 2026-11-21).
+"""
 
 
-def plugin_table() -> list[Served]:
-    """The paths of plugins and of providers' health."""
-    one = "/v1/plugins/{id}"
+def plugin_table(prefix: str) -> list[Served]:
+    """The paths of plugins and of providers' health below this prefix."""
+    every = f"{prefix}/v1/plugins"
+    one = f"{every}/{{id}}"
     return [
-        Served("plugins", "GET", "/v1/plugins", plugins, TEKTON),
-        Served("plugins", "POST", "/v1/plugins", add, TEKTON, answers=(200, 201)),
+        Served("plugins", "GET", every, plugins, TEKTON),
+        Served("plugins", "POST", every, add, TEKTON, answers=(200, 201)),
         Served("plugins", "GET", one, plugin, TEKTON),
         Served("plugins", "POST", f"{one}/update", update, TEKTON),
+        Served("plugins", "POST", f"{one}/check", check, TEKTON),
         Served("plugins", "DELETE", one, remove, TEKTON),
-        Served("plugins", "GET", "/v1/providers/health", health, TEKTON, query=CHECKING),
+        Served("plugins", "GET", f"{prefix}/v1/providers/health", health, TEKTON, query=CHECKING),
     ]
 
 
@@ -89,6 +101,21 @@ async def remove(http: web.Request) -> web.Response:
     return await _told(http, _plugins(http).remove(http.match_info["id"]))
 
 
+async def check(http: web.Request) -> web.Response:
+    """Try a plugin: every provider of it is asked what it claims to answer, as callers ask; the report.
+
+    `capability` names those that are tried, `thorough` asks vendors twice for what is dear. It takes as long
+    as the answers take, and they count like anybody's.
+    """
+    body = await _body(http, {"capability", "thorough"})
+    _ensure_may_change(http)
+    named = _names(body, "capability", "capabilities")
+    if unknown := [name for name in named if name not in set(Capability)]:
+        raise BadRequest(f"no capability {unknown[0]!r}", param="capability")
+    only = frozenset(map(Capability, named))
+    return _json(await _plugins(http).check(http.match_info["id"], only, _flag(body, "thorough")))
+
+
 async def health(http: web.Request) -> web.Response:
     """Ask every provider that is on for its models, now, and say how each is doing: `HealthReport[]`."""
     wanted = [id for text in http.query.getall("provider", []) for id in text.split(",") if id]
@@ -121,8 +148,9 @@ def _ensure_may_change(http: web.Request) -> None:
             "machine; set server.tokens, or plugins.allow_add: true"
         )
         raise BadRequest(message, Code.FORBIDDEN)
-    if not _is_this_machine(http.remote):
-        raise BadRequest("without tokens plugins are changed from this machine only", Code.FORBIDDEN)
+    if not _is_this_machine(http.remote) or not FORWARDED.isdisjoint(map(str.lower, http.headers)):
+        message = "without tokens plugins are changed from this machine only, and not through a proxy"
+        raise BadRequest(message, Code.FORBIDDEN)
 
 
 def _is_this_machine(address: str | None) -> bool:
@@ -147,14 +175,10 @@ def _flag(body: Json, name: str) -> bool:
     return said
 
 
-def _names(body: Json) -> tuple[str, ...]:
-    said = body.get("grant", [])
-    if (
-        not isinstance(said, list)
-        or len(said) > MOST_GRANTED
-        or not all(isinstance(name, str) for name in said)
-    ):
-        raise BadRequest("grant must be a list of names of variables", param="grant")
+def _names(body: Json, name: str = "grant", of: str = "variables") -> tuple[str, ...]:
+    said = body.get(name, [])
+    if not isinstance(said, list) or len(said) > MOST_NAMED or not all(isinstance(it, str) for it in said):
+        raise BadRequest(f"{name} must be a list of names of {of}", param=name)
     return tuple(map(str, said))
 
 

@@ -73,20 +73,16 @@ def table() -> list[Served]:
         Served("ops", "GET", "/", ops.page, TEKTON, public=True),
         Served("ops", "GET", "/console/{name}", ops.page_asset, TEKTON, public=True),
         Served("ops", "GET", "/static/js/{name}", ops.script, TEKTON, public=True),
-        Served("ops", "GET", "/health", ops.health, TEKTON, public=True),
         Served("ops", "GET", "/ready", ops.ready, TEKTON, public=True),
         Served("ops", "GET", "/metrics", ops.metrics, TEKTON, query=("format",)),
         Served("ops", "GET", "/api/v1/trips", ops.trips, TEKTON, query=("limit",)),
-        Served("ops", "GET", "/api/v1/routes/explain", ops.explain, TEKTON, query=ops.EXPLAINED_BY),
         Served("ops", "GET", "/api/v1/health/targets", ops.targets, TEKTON),
         Served("ops", "POST", "/api/v1/reload", ops.reload, TEKTON, takes_body=False),
         *service_table(),
-        *plugin_table(),
         *conduit_table(),
         *jelmore_table(),
         *chat_table(),
         *response_table(),
-        *model_table(),
         Served("anthropic", "POST", "/v1/messages", anthropic.messages, ANTHROPIC, passes=True),
         Served(
             "anthropic", "POST", "/v1/messages/count_tokens", anthropic.count_tokens, ANTHROPIC, passes=True
@@ -96,6 +92,7 @@ def table() -> list[Served]:
     ]
     for prefix in TEKTON_PREFIXES:
         served += [
+            *looked_up_table(prefix),
             Served("tekton", "GET", f"{prefix}/api/v1/health", ops.health, TEKTON),
             Served("tekton", "POST", f"{prefix}/api/v1/chat", tekton.chat, TEKTON),
             Served("tekton", "POST", f"{prefix}/api/v1/chat/stream", tekton.chat_stream, TEKTON),
@@ -134,12 +131,23 @@ def table() -> list[Served]:
     return served
 
 
-def model_table() -> list[Served]:
-    """What is on offer; agents ask it as well."""
-    query = (*models.PAGING, *sorted(FILTERS))
+def looked_up_table(prefix: str) -> list[Served]:
+    """What callers look up before they ask for anything, below this prefix."""
+    explained = f"{prefix}/api/v1/routes/explain"
     return [
-        Served("models", "GET", "/v1/models", models.models, OPENAI, query=query, passes=True),
-        Served("models", "GET", "/v1/models/{model:.+}", models.model, OPENAI, passes=True),
+        Served("ops", "GET", f"{prefix}/health", ops.health, TEKTON, public=True),
+        Served("ops", "GET", explained, ops.explain, TEKTON, query=ops.EXPLAINED_BY),
+        *plugin_table(prefix),
+        *model_table(prefix),
+    ]
+
+
+def model_table(prefix: str) -> list[Served]:
+    """What is on offer below this prefix; agents ask it as well."""
+    query, every = (*models.PAGING, *sorted(FILTERS)), f"{prefix}/v1/models"
+    return [
+        Served("models", "GET", every, models.models, OPENAI, query=query, passes=True),
+        Served("models", "GET", f"{every}/{{model:.+}}", models.model, OPENAI, passes=True),
     ]
 
 

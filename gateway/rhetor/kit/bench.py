@@ -64,6 +64,7 @@ async def _put_up(source: str, config: Config, environ: Mapping[str, str], grant
     try:
         desk = app.guests.desk(config, app.guests.book)
         change = await asyncio.to_thread(desk.add, source, granted, given_up)
+        await asyncio.to_thread(desk.write, change)
         return change.report
     finally:
         given_up.set()

@@ -76,8 +76,9 @@ async def check_known(app: App, name: str, wishes: Wishes, on_step: OnStep) -> R
     Raises:
         BadRequest: not_found.
     """
-    mine = [member for id, member in app.members.items() if name in (member.plugin, id)]
     plugin = app.guests.book.plugin(name)
+    members = app.members.items()
+    mine = [member for id, member in members if name == (id if plugin is None else member.plugin)]
     if not mine and plugin is None:
         raise BadRequest(f"no plugin or provider {name!r}", Code.NOT_FOUND)
     report = Report(source=name, plugin=name, checked_at=app.house.clock.utc().isoformat())

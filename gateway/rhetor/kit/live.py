@@ -108,11 +108,12 @@ class Trial:
     async def _prepare(self, program: GuestTransport) -> Step:
         try:
             await program.prepare()
-            facts = await program.enforced()
+            facts, unreadable = await program.enforced(), await program.unreadable()
         except RhetorError as error:
             return failed("loading", "environment", error.message, ENVIRONMENT)
         loose = [fact.what for fact in facts if not fact.enforced]
         said = "made, and the program is confined" if not loose else f"made; not enforced: {', '.join(loose)}"
+        said = "; ".join((said, *unreadable))
         return Step(part="loading", name="environment", outcome=Outcome.OK, said=said)
 
     async def _connection(self) -> Step:

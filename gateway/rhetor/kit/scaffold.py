@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from rhetor.core.addresses import is_inside
 from rhetor.core.capability import Capability
 from rhetor.core.errors import BadRequest, Code
 from rhetor.guestbook import service_problems
-from rhetor.plugins.addresses import is_inside
 from rhetor.plugins.manifest import FILE, ID, read_manifest
 from rhetor.providers.builtin import load_builtin
 from rhetor.wire.languages import WIRES

@@ -1,5 +1,6 @@
-"""Where plugins are handed in and out. A change is written down first, and taken back when the house cannot
-be made with it.
+"""Where plugins are handed in and out. A change is made ready first: its files are kept, and nobody uses
+them. Whoever asked for it sees whether the house could be made so; then it is written down, in one step.
+Whoever is killed on the way leaves what was there before.
 
 Everything here blocks.
 """
@@ -13,8 +14,9 @@ from contextlib import contextmanager
 from rhetor.core.content import Json
 from rhetor.core.errors import BadRequest, Code, RhetorError
 from rhetor.core.value import value
+from rhetor.plugins.guest.spec import Most
 from rhetor.plugins.loader import Loaded, Plugin, Status
-from rhetor.plugins.lock import Entry
+from rhetor.plugins.lock import Entry, Lock
 from rhetor.plugins.report import arrival_report
 from rhetor.plugins.shelf import Arrival, Shelf, moved, source_of
 from rhetor.plugins.sources import Kind, Source, parse_source
@@ -26,6 +28,8 @@ REFUSED: Mapping[Status, Code] = {
     Status.CLASH: Code.CONFLICT,
     Status.INCOMPATIBLE: Code.UNSUPPORTED,
 }
+
+UNBOUNDED = Most()
 
 
 class Refused(BadRequest):
@@ -56,11 +60,13 @@ class Wish:
 
 @value(kw_only=True)
 class Change:
-    """What was written down, and not yet put into force."""
+    """What was made ready, and is not yet written down."""
 
     id: str
     before: Entry | None
-    """What was there; None: nothing."""
+    """What is there; None: nothing."""
+    after: Entry | None
+    """What shall be there; None: nothing."""
     report: Json
 
 
@@ -70,15 +76,22 @@ class Desk:
     Args:
         shelf: None: there is no folder for them.
         loaded: every plugin as it is now.
+        most: what their programs get at most.
     """
 
     def __init__(
-        self, shelf: Shelf | None, loaded: Loaded, theirs: Theirs, environ: Mapping[str, str]
+        self,
+        shelf: Shelf | None,
+        loaded: Loaded,
+        theirs: Theirs,
+        environ: Mapping[str, str],
+        most: Most = UNBOUNDED,
     ) -> None:
         self._shelf = shelf
         self._loaded = loaded
         self._theirs = theirs
         self._environ = environ
+        self._most = most
 
     def look(self, said: str, granted: tuple[str, ...], given_up: threading.Event) -> Json:
         """Fetch a plugin, to say what it is.
@@ -91,7 +104,7 @@ class Desk:
             return self._judged(arrival, granted)
 
     def add(self, said: str, granted: tuple[str, ...], given_up: threading.Event) -> Change:
-        """Fetch a plugin, look at it, and take it in.
+        """Fetch a plugin, look at it, and keep its files.
 
         Raises:
             RhetorError: as when it is only looked at; then nothing has changed.
@@ -99,8 +112,8 @@ class Desk:
         shelf, others = self._opened()
         with _in_words(shelf), shelf.arriving(parse_source(said), given_up, others) as arrival:
             report = self._judged(arrival, granted)
-            shelf.add(arrival, granted)
-            return Change(id=arrival.id, before=None, report=report)
+            after = shelf.keep(arrival, granted)
+            return Change(id=arrival.id, before=None, after=after, report=report)
 
     def update(self, id: str, wish: Wish, given_up: threading.Event) -> Change:
         """Fetch a plugin again, from where it came or at another ref.
@@ -118,26 +131,43 @@ class Desk:
             if (why := moved(arrival, before)) is not None and not wish.accept_moved:
                 remedy = "look at what has changed; if that is well, say so (--accept-moved)"
                 raise Refused(f"{id}: moved: {why}; {remedy}", Code.CONFLICT, "moved", report)
-            if not wish.dry_run:
-                shelf.add(arrival, wish.granted, before)
-            return Change(id=id, before=before, report=report)
+            after = before if wish.dry_run else shelf.keep(arrival, wish.granted, before)
+            return Change(id=id, before=before, after=after, report=report)
 
     def remove(self, id: str) -> Change:
-        """Forget a plugin.
+        """Get ready to forget a plugin.
 
         Raises:
             BadRequest: not_found.
         """
-        shelf, others = self._opened()
+        _, others = self._opened()
         before = _entry(id, others)
+        report: Json = {"id": id, "status": "removed", "source": before.source}
+        return Change(id=id, before=before, after=None, report=report)
+
+    def planned(self, change: Change) -> Lock:
+        """All plugins that there would be with this change.
+
+        Raises:
+            Unlocked: the lock file cannot be used.
+        """
+        shelf, _ = self._opened()
+        return shelf.planned(change.id, change.after)
+
+    def write(self, change: Change) -> None:
+        """Write it down: from now on it is so, whoever dies.
+
+        Raises:
+            RhetorError: nothing has changed; conflict, somebody else was faster.
+        """
+        shelf, _ = self._opened()
         with _in_words(shelf):
-            shelf.put(id, None)
-        return Change(id=id, before=before, report={"id": id, "status": "removed", "source": before.source})
+            shelf.put(change.id, change.after, instead=change.before)
 
     def undo(self, change: Change) -> None:
-        """As it was before: the house cannot be made with it."""
+        """As it was before: it was written down, and cannot be put into force all the same."""
         shelf, _ = self._opened()
-        shelf.put(change.id, change.before)
+        shelf.put(change.id, change.before, instead=change.after)
 
     def _opened(self) -> tuple[Shelf, Mapping[str, Plugin]]:
         if self._shelf is None:
@@ -149,7 +179,7 @@ class Desk:
 
     def _judged(self, arrival: Arrival, granted: tuple[str, ...], id: str | None = None) -> Json:
         theirs = theirs_beside(self._theirs, self._loaded.plugins, id)
-        report = arrival_report(arrival, granted, theirs, self._environ)
+        report = arrival_report(arrival, granted, theirs, self._environ, self._most)
         judged = arrival.judged
         if judged.status is not Status.LOADED:
             lines = [f"{arrival.source.said}: {judged.status}: {judged.reason}"]

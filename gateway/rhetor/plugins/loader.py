@@ -81,12 +81,22 @@ class Loaded:
     """Why nothing can be said of any; empty when all is well."""
 
 
-def load(folder: Path | None, off: Collection[str], taken: Taken, check_service: ServiceCheck) -> Loaded:
-    """Every plugin of the lock file with its status. Executes nothing; reads every file."""
+def load(
+    folder: Path | None,
+    off: Collection[str],
+    taken: Taken,
+    check_service: ServiceCheck,
+    planned: Lock | None = None,
+) -> Loaded:
+    """Every plugin of the lock file with its status. Executes nothing; reads every file.
+
+    Args:
+        planned: what the lock file may say soon, instead of what it says.
+    """
     if folder is None:
         return Loaded(lock=Lock())
     try:
-        lock = read_lock(folder)
+        lock = read_lock(folder) if planned is None else planned
     except Unlocked as error:
         return Loaded(lock=Lock(), trouble=error.message)
     cache = Cache(folder)

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from rhetor.core.addresses import is_inside, is_link_local
 from rhetor.core.capability import Capability, Feature
 from rhetor.core.value import value
-from rhetor.plugins.addresses import is_inside, is_link_local
 from rhetor.plugins.guest.spec import Limits
 from rhetor.plugins.reading import Problem, Unreadable, read_mapping
 from rhetor.providers.spec import AuthSpec, ProviderRow

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from rhetor.core.content import Json, JsonValue
+from rhetor.plugins.guest.spec import Most, capped
 from rhetor.plugins.loader import Plugin
-from rhetor.plugins.manifest import Manifest, PluginRow
+from rhetor.plugins.manifest import CodePart, Manifest, PluginRow
 from rhetor.plugins.reading import Problem
 from rhetor.plugins.shelf import Arrival
 from rhetor.plugins.variables import Theirs, asked_by, withheld
 
 
-def plugin_report(plugin: Plugin, theirs: Theirs, environ: Mapping[str, str]) -> Json:
+def plugin_report(plugin: Plugin, theirs: Theirs, environ: Mapping[str, str], most: Most) -> Json:
     """A plugin that is there."""
     entry = plugin.entry
     about: Json = {
@@ -27,16 +28,16 @@ def plugin_report(plugin: Plugin, theirs: Theirs, environ: Mapping[str, str]) ->
         "added_at": entry.added_at.isoformat(),
         "updated_at": entry.updated_at.isoformat(),
         "problems": _problems(plugin.problems),
-        "warnings": list(plugin.warnings),
+        "warnings": [*plugin.warnings, *_lowered(plugin.manifest, most)],
     }
     if plugin.manifest is None:
         missing: list[JsonValue] = [{"id": id, "available": False} for id in entry.providers]
         return {**about, "name": plugin.id, "version": entry.version, "providers": missing}
-    return {**about, **_manifest(plugin.manifest, entry.granted, theirs, environ)}
+    return {**about, **_manifest(plugin.manifest, entry.granted, theirs, environ, most)}
 
 
 def arrival_report(
-    arrival: Arrival, granted: Collection[str], theirs: Theirs, environ: Mapping[str, str]
+    arrival: Arrival, granted: Collection[str], theirs: Theirs, environ: Mapping[str, str], most: Most
 ) -> Json:
     """A plugin that was fetched, and is not added."""
     judged = arrival.judged
@@ -51,14 +52,14 @@ def arrival_report(
         "digest": f"sha256:{arrival.digest}",
         "manifest": judged.reading.file,
         "problems": _problems(judged.reading.problems),
-        "warnings": list(arrival.warnings),
+        "warnings": [*arrival.warnings, *_lowered(judged.reading.manifest, most)],
     }
     manifest = judged.reading.manifest
-    return about if manifest is None else {**about, **_manifest(manifest, granted, theirs, environ)}
+    return about if manifest is None else {**about, **_manifest(manifest, granted, theirs, environ, most)}
 
 
 def _manifest(
-    manifest: Manifest, granted: Collection[str], theirs: Theirs, environ: Mapping[str, str]
+    manifest: Manifest, granted: Collection[str], theirs: Theirs, environ: Mapping[str, str], most: Most
 ) -> Json:
     return {
         "name": manifest.name or manifest.id,
@@ -76,14 +77,30 @@ def _manifest(
                 "main": code.main,
                 "requirements": list(code.requirements),
                 "hosts": list(code.hosts),
-                "limits": {
-                    name: value for name, value in code.limits.model_dump().items() if value is not None
-                },
+                "limits": _limits(code, most),
             }
             for name, code in manifest.code.items()
         ],
         "variables": list(_variables(manifest, granted, theirs, environ)),
     }
+
+
+def _limits(code: CodePart, most: Most) -> JsonValue:
+    """What it asks for, as far as it gets that."""
+    held = capped(code.limits.limits(), most)[0]
+    asked = [name for name, value in code.limits.model_dump().items() if value is not None]
+    return {name: getattr(held, name) for name in asked}
+
+
+def _lowered(manifest: Manifest | None, most: Most) -> Iterator[JsonValue]:
+    """What programs ask for and do not get."""
+    for name, code in manifest.code.items() if manifest is not None else ():
+        for limit, (asked, given) in capped(code.limits.limits(), most)[1].items():
+            if asked is not None:
+                yield (
+                    f"the program {name} asks for limits.{limit} {asked} and gets {given}: "
+                    f"plugins.limits.{limit} is the most"
+                )
 
 
 def _provider(id: str, row: PluginRow) -> JsonValue:

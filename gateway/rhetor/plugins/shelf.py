@@ -18,7 +18,7 @@ from rhetor.plugins import git, npm
 from rhetor.plugins.addresses import ensure_outside
 from rhetor.plugins.cache import Cache, digest_of, discard, entries
 from rhetor.plugins.loader import Judged, Plugin, Status, Taken, judge, read_folder
-from rhetor.plugins.lock import FILE, Entry, read_lock, turn, write_lock
+from rhetor.plugins.lock import FILE, Entry, Lock, read_lock, turn, write_lock
 from rhetor.plugins.manifest import ServiceCheck
 from rhetor.plugins.package import copy_package
 from rhetor.plugins.program import Fetching
@@ -143,15 +143,11 @@ class Shelf:
                 services |= dict.fromkeys(each.manifest.services, f"of the plugin {each.id}")
         return Taken(providers=providers, services=services)
 
-    def add(self, arrival: Arrival, granted: tuple[str, ...], before: Entry | None = None) -> None:
-        """Keep what has arrived.
+    def keep(self, arrival: Arrival, granted: tuple[str, ...], before: Entry | None = None) -> Entry:
+        """Take in the files of what has arrived; nobody uses them until the entry is written down.
 
         Args:
-            before: what it replaces.
-
-        Raises:
-            BadRequest: conflict, somebody else was faster.
-            Unlocked: the lock file cannot be used.
+            before: what it is to replace.
         """
         manifest = arrival.judged.reading.manifest
         assert manifest is not None
@@ -170,18 +166,31 @@ class Shelf:
             **{"version": manifest.version, **arrival.pinned},
         )
         with turn(self.folder):
-            lock = read_lock(self.folder)
-            if lock.plugins.get(manifest.id) != before:
-                message = f"somebody else changes {manifest.id!r} at the same time; look, and try again"
-                raise BadRequest(message, Code.CONFLICT)
             self._cache.keep(arrival.folder, arrival.digest)
-            write_lock(self.folder, lock.with_entry(manifest.id, entry))
+        return entry
 
-    def put(self, id: str, entry: Entry | None) -> None:
-        """Write down that it is this; None: that it is no more. Its files stay until `sweep`."""
+    def put(self, id: str, entry: Entry | None, instead: Entry | None) -> None:
+        """Write down that it is this; None: that it is no more. Files that nobody needs stay until `sweep`.
+
+        Args:
+            instead: what is there now.
+
+        Raises:
+            BadRequest: conflict, somebody else was faster.
+            Unlocked: the lock file cannot be used.
+        """
         with turn(self.folder):
             lock = read_lock(self.folder)
+            there = entry is None or self._cache.place_of(entry.digest).is_dir()  # a start sweeps them
+            if lock.plugins.get(id) != instead or not there:
+                message = f"somebody else changes {id!r} at the same time; look, and try again"
+                raise BadRequest(message, Code.CONFLICT)
             write_lock(self.folder, lock.without(id) if entry is None else lock.with_entry(id, entry))
+
+    def planned(self, id: str, entry: Entry | None) -> Lock:
+        """What the lock file would say with this."""
+        lock = read_lock(self.folder)
+        return lock.without(id) if entry is None else lock.with_entry(id, entry)
 
     def sweep(self, within_s: float = SWEEP_S) -> None:
         """Remove the files of plugins that are no more, and what they have made.

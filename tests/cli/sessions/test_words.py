@@ -70,4 +70,3 @@ def test_small_things() -> None:
     assert [words.ago(time, now) for time in times] == ["2 s", "10 min", "1 d", "?", "?"]
     assert words.shortened("/home/ada/x", "/home/ada") == "~/x"
     assert words.shortened("/" + "a" * 40, None) == "…" + "a" * 31
-    assert words.printable("a\u202eb\n\tc") == "a\ufffdb\n\tc"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rhetor.plugins.guest.launch import unreadable
 from tests.plugins.guest.guests import PARROTS, Guests
 
 
@@ -47,3 +48,23 @@ async def test_extra_paths_are_readable_where_the_operator_says_so(guests: Guest
     spec = replace(PARROTS["python"], folder=folder)
     assert (await guests.make(spec).ask("m", str(model))).error is not None
     assert (await guests.make(replace(spec, reads=(model,))).ask("m", str(model))).text == "weights"
+
+
+def test_what_it_cannot_read_although_it_may_is_known_before_it_runs(tmp_path: Path) -> None:
+    """A user of its own is nobody's friend: what only the owner may read, it may not."""
+    models, small = tmp_path / "models", tmp_path / "models" / "small.gguf"
+    models.mkdir(mode=0o755)
+    small.write_text("weights")
+    small.chmod(0o644)
+    assert unreadable([models, small], by_others=True) == []
+    small.chmod(0o600)
+    assert unreadable([models], by_others=True) == [
+        f"only its owner may read {models}: {small}; the program runs as a user of its own: "
+        f"chmod -R o+rX {models}"
+    ]
+    models.chmod(0o700)
+    (why,) = unreadable([models], by_others=True)
+    assert why.startswith(f"only its owner may read {models};")
+    assert unreadable([models], by_others=False) == []
+    (why,) = unreadable([tmp_path / "gone"], by_others=False)
+    assert why == f"{tmp_path}/gone is not there, or nobody may look"

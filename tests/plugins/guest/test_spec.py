@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rhetor.core.errors import BadRequest
-from rhetor.plugins.guest.spec import checked_requirements
+from rhetor.plugins.guest.spec import Limits, Most, capped, checked_requirements
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,12 @@ def test_packages_for_javascript() -> None:
     ):
         with pytest.raises(BadRequest, match=r"such as 'cowsay@1\.6\.0'"):
             checked_requirements((bad,), "javascript")
+
+
+def test_nobody_gets_more_than_the_operator_gives() -> None:
+    """No limit at all is more than any; who asks for less gets that."""
+    asked = Limits(memory_mb=1 << 20, processes=8, idle_stop_s=None, calls=500)
+    held, lowered = capped(asked, Most(memory_mb=4096, processes=64, cpu_s=60, idle_stop_s=600))
+    assert held == Limits(memory_mb=4096, processes=8, cpu_s=60, idle_stop_s=600, calls=500)
+    assert lowered == {"memory_mb": (1 << 20, 4096), "cpu_s": (None, 60), "idle_stop_s": (None, 600)}
+    assert capped(asked, Most()) == (asked, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -139,3 +140,20 @@ def test_law_whatever_is_asked_is_one_frame_or_refused(chat: Chat) -> None:
     head, data = read(outgoing)
     assert len(data) == head.get("bytes", 0) == sum(it["bytes"] for it in head["request"]["attachments"])
     assert len(head["request"]["input"]["messages"]) == len(chat.messages)
+
+
+def test_the_examples_of_the_documentation_are_what_is_asked() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "provider-protocol.md").read_text("utf-8")
+    asked = [
+        (Chat(messages=(Message(Role.USER, (Text("hello"),)),), temperature=0.5), Capability.CHAT, "cow"),
+        (
+            Draw(prompt="a red ball", count=2, size=(1024, 768), format="image/png"),
+            Capability.TEXT_TO_IMAGE,
+            "brush",
+        ),
+    ]
+    shown = [part.partition("```")[0] for part in page.split("```json\n")[1:]]
+    for text, (input, capability, model) in zip(shown, asked, strict=True):
+        request = Request(id="gen_…", capability=capability, model="x", input=input)
+        head, _ = read(GUEST.upstream[capability].build(request, model, PLAIN))
+        assert head["request"] == orjson.loads(text)

@@ -18,6 +18,7 @@ from rhetor.cli.providers.place import Place, find_place
 from rhetor.cli.providers.words import about, change, health, listing
 from rhetor.cli.remote import add_gateway_options
 from rhetor.cli.setting import add_config_option
+from rhetor.cli.terminal import printable, printed
 from rhetor.core.content import Json
 from rhetor.core.errors import Code, RhetorError
 from rhetor.plugins.desk import Wish
@@ -142,7 +143,7 @@ def _refuse(error: RhetorError, arguments: argparse.Namespace) -> None:
     message = Redactor().text(error.message)
     if arguments.json:
         _dump({"error": {"code": error.code.value, "message": message}})
-    print(f"✗ {message}", file=sys.stderr)
+    print(f"✗ {printable(message)}", file=sys.stderr)
 
 
 def _source(said: str) -> str:
@@ -158,7 +159,7 @@ def _looks_like_a_source(said: str) -> bool:
 
 
 def _say(lines: list[str]) -> None:
-    print("\n".join(lines))
+    print(printed(lines))
 
 
 def _dump(value: Json) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from rhetor.cli.setting import add_config_option, config_path, furnish
+from rhetor.cli.terminal import printable, printed
 from rhetor.config import environment
 from rhetor.core.capability import Capability
 from rhetor.core.errors import BadRequest, RhetorError
@@ -125,7 +126,7 @@ async def _checked(arguments: argparse.Namespace) -> int:
 
     def tell(provider: Checked | None, step: Step) -> None:
         if not quiet:
-            print("\n".join(table.lines(provider, step)), flush=True)
+            print(printed(table.lines(provider, step)), flush=True)
 
     wishes = Wishes(
         only=frozenset(Capability(each) for each in arguments.capability or ()),
@@ -145,7 +146,7 @@ async def _checked(arguments: argparse.Namespace) -> int:
         finally:
             await app.stop()
     if not quiet:
-        print("\n".join(ending(report)))
+        print(printed(ending(report)))
     if arguments.json is not None:
         _write(arguments.json, orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode() + "\n")
     if arguments.html is not None:
@@ -175,5 +176,5 @@ def _place(said: str) -> str:
 
 
 def _fail(reason: str, code: int = 1) -> int:
-    print(f"✗ {reason}", file=sys.stderr)
+    print(f"✗ {printable(reason)}", file=sys.stderr)
     return code

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from rhetor.app import App
 from rhetor.cli.remote import Remote
 from rhetor.cli.setting import furnish
-from rhetor.config import ConfigError, environment
+from rhetor.config import environment
 from rhetor.core.content import Json
 from rhetor.core.errors import Code, RhetorError
 from rhetor.http.checkup import check_all
@@ -167,16 +167,11 @@ class FolderPlace:
     async def _change(self, act: Callable[[Desk], Change]) -> Json:
         desk = self._desk()
         change = await asyncio.to_thread(act, desk)
-        try:
-            app = self._again()
-        except ConfigError as error:
-            desk.undo(change)
-            problems = "; ".join(map(str, error.problems))
-            message = f"{change.id}: the configuration does not fit then: {problems}"
-            raise RhetorError(message, Code.CONFLICT) from None
+        await asyncio.to_thread(self._app.guests.write, desk, change)
+        app = self._again()
         await self._app.stop()
         self._app, self.has_changed = app, True
-        return change.report
+        return {**change.report, **await app.guests.prepared(change.id)}
 
 
 class EitherPlace(RemotePlace):

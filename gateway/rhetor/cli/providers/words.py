@@ -41,7 +41,9 @@ def change(report: Json, news: str) -> list[str]:
     mark = ILL if report.get("troubles") else WELL
     lines = [f"{mark} {_word(report, 'id')} {news}: {name}", *_indented(_facts(report))]
     lines += [f"  ! {warning}" for warning in _words(report.get("warnings"))]
-    lines += [f"  {ILL} {trouble}" for trouble in _words(report.get("troubles"))]
+    if troubles := _words(report.get("troubles")):
+        lines += [f"  {ILL} {trouble}" for trouble in troubles]
+        lines.append(f"  → `rhetor providers update {_word(report, 'id')}` tries again")
     return lines
 
 
@@ -87,8 +89,11 @@ def _facts(report: Json) -> Iterator[tuple[str, str]]:
     yield "digest", _word(report, "digest")
     for each in _things(report.get("providers")):
         yield "provider", _provider(each)
+    is_ready = report.get("troubles") == []
     for each in _things(report.get("code")):
         requires = ", ".join(_words(each.get("requirements"))) or "nothing"
+        if is_ready and each.get("requirements"):
+            requires += ", which is installed"
         hosts = ", ".join(_words(each.get("hosts"))) or "nobody"
         yield (
             "program",
@@ -115,11 +120,13 @@ def _doing(program: Json) -> Iterator[tuple[str, str]]:
         starts = f", started {program['starts']} times" if program.get("starts") else ""
         failure = f": {program['error']}" if program.get("error") else ""
         yield "", f"is {state}{starts}{failure}"
+    for why in _words(program.get("unreadable")):
+        yield "", f"{ILL} plugins.reads: {why}"
     for fact in _things(program.get("sandbox")):
         yield "", f"{WELL if fact.get('enforced') else ILL} {fact['what']}: {fact['how']}"
     lines = _word(program, "said").strip().splitlines()[-SAID_LINES:]
     for line in lines:
-        yield "said", "".join(each for each in line if each.isprintable())
+        yield "said", line
 
 
 def _provider(each: Json) -> str:

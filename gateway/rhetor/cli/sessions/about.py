@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rhetor.cli.sessions import words
 from rhetor.cli.sessions.calls import Calls
+from rhetor.cli.terminal import printable
 from rhetor.core.content import Json, JsonValue
 from rhetor.core.errors import BadRequest
 from rhetor.wire import fields
@@ -72,7 +73,7 @@ async def show(arguments: argparse.Namespace, calls: Calls) -> int:
     }
     for name, value in told.items():
         if value not in (None, ""):
-            print(f"{name:<12} {words.printable(str(value))}")
+            print(f"{name:<12} {printable(str(value))}")
     for request in _waiting(session):
         print(f"{'asks':<12} {words.question(request)}  ({request.get('request_id')})")
     return 0
@@ -209,5 +210,5 @@ def _print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for name in head:
         table.add_column(name, no_wrap=name in ("session", "state"), overflow="ellipsis")
     for row in rows:
-        table.add_row(*(Text(words.printable(cell), STATE_STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(printable(cell), STATE_STYLES.get(cell, "")) for cell in row))
     Console().print(table)

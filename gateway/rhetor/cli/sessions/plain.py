@@ -6,6 +6,7 @@ from typing import TextIO
 
 from rhetor.cli.sessions import words
 from rhetor.cli.sessions.calls import Told
+from rhetor.cli.terminal import printable
 
 DIM, BOLD, RED, PLAIN = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
 
@@ -76,7 +77,7 @@ class PlainView:
 
     def _put(self, to: TextIO, text: str, style: str) -> None:
         if to.isatty():
-            text = words.printable(text)
+            text = printable(text)
             text = f"{style}{text}{PLAIN}" if style else text
         to.write(text)
         to.flush()

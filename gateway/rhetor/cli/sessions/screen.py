@@ -18,6 +18,7 @@ from rhetor.cli.sessions import words
 from rhetor.cli.sessions.calls import IN_TURN, Told
 from rhetor.cli.sessions.editor import Editor
 from rhetor.cli.sessions.scene import Blocks, Scene
+from rhetor.cli.terminal import printable
 
 REDRAW_S = 0.04  # so often at most: terminals over a network are slow
 KEPT_LINES = 8  # for what is below a message that is being said
@@ -80,19 +81,19 @@ class Screen:
 
     def note(self, text: str = "", style: str = "dim") -> None:
         """A line about what goes on here, until the next one."""
-        self._notice = Text(words.printable(text), style)
+        self._notice = Text(printable(text), style)
         self.redraw()
 
     def print(self, text: str, style: str = "") -> None:
         """A line that stays."""
-        self._put(Text(words.printable(text), style))
+        self._put(Text(printable(text), style))
 
     def ring(self) -> None:
         """Somebody may look elsewhere."""
         self._console.bell()
 
     def rule(self, text: str) -> None:
-        self._put(Rule(Text(words.printable(text), "dim"), style="dim"))
+        self._put(Rule(Text(printable(text), "dim"), style="dim"))
 
     def redraw(self) -> None:
         """Soon."""
@@ -112,7 +113,7 @@ class Screen:
         if (event.type, message) != (self._saying, self._message):
             self._say_rest()
             self._saying, self._message = event.type, message
-        for block in self._blocks.feed(words.printable(event.content)):
+        for block in self._blocks.feed(printable(event.content)):
             self._put(_block(block, event.type))
 
     def _say_rest(self) -> None:
@@ -125,7 +126,7 @@ class Screen:
             case "user":
                 if not self._spaced:
                     self._console.print()
-                self._put(_marked("› ", words.printable(event.content), "bold cyan"))
+                self._put(_marked("› ", printable(event.content), "bold cyan"))
                 self._console.print()
                 self._spaced = True
             case "tool_use":
@@ -135,14 +136,14 @@ class Screen:
             case "file_change":
                 self._put(_marked("± ", words.file_line(event), "magenta"))
             case "directory_change":
-                self._put(_marked("→ ", words.printable(event.content), "blue"))
+                self._put(_marked("→ ", printable(event.content), "blue"))
             case "approval_request":
                 self._ask(event)
             case "approval_resolved":
                 asked = self._asked.pop(str(event.data.get("request_id")), "")
                 self._put(_marked("? ", f"{asked}{words.resolved_line(event)}", "yellow"))
             case "error":
-                self._put(_marked("✗ ", words.printable(event.content), "red"))
+                self._put(_marked("✗ ", printable(event.content), "red"))
             case "status_change":
                 self._change(event)
 
@@ -200,7 +201,7 @@ class Screen:
         return [Text.assemble(*((segment.text, segment.style or "") for segment in line)) for line in lines]
 
     def _question(self, request: dict[str, object]) -> list[RenderableType]:
-        asked = words.printable(str(request.get("question") or "")).strip()
+        asked = printable(str(request.get("question") or "")).strip()
         lines = [Text.assemble(("? ", "bold yellow"), (words.question(request), "bold"))]
         if asked:
             lines.append(Text(f"  {words.one_line(asked)}", "dim"))
@@ -228,10 +229,10 @@ class Screen:
         under = text[cursor : cursor + 1]
         line = Text.assemble(
             ("› ", "bold cyan"),
-            words.printable(text[:cursor]),
-            (" " if under in ("", "\n") else words.printable(under), "reverse"),
+            printable(text[:cursor]),
+            (" " if under in ("", "\n") else printable(under), "reverse"),
             under if under == "\n" else "",
-            words.printable(text[cursor + 1 :]),
+            printable(text[cursor + 1 :]),
         )
         return Group(*self._tail(line, INPUT_LINES))
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rhetor.cli.sessions.calls import IN_TURN, Told
+from rhetor.cli.terminal import printable
 from rhetor.core.content import Json
 
 SALIENT = (
@@ -127,19 +128,6 @@ def one_line(text: str, limit: int = LINE_CHARS) -> str:
     """Without line ends and what a terminal would obey."""
     text = " ".join(printable(text).split())
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def printable(text: str) -> str:
-    """Text of others, without what a terminal would take for a command, or what hides text from readers."""
-    return text if text.isprintable() else text.translate(_UNPRINTABLE)
-
-
-_UNPRINTABLE = {
-    code: "\ufffd"
-    for codes in (range(0x20), range(0x7F, 0xA0), range(0x202A, 0x202F), range(0x2066, 0x206A))
-    for code in codes
-    if chr(code) not in "\n\t"
-}
 
 
 def name_of(session: Json) -> str:

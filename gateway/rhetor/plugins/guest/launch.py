@@ -7,8 +7,9 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from rhetor.core.errors import Code, UpstreamError
@@ -24,6 +25,7 @@ PASSED_ON = ("TZ", "LANG", "LC_ALL")
 REDACTED = "[redacted]"
 PREFIX = "rhetor-guest-"  # short: a Unix socket in it may have a path of 108 bytes
 MIN_SECRET_LENGTH = 6
+MOST_LOOKED_AT = 1000  # of a folder's files: in most, what holds for some holds for all
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +72,13 @@ class Launcher:
         if means.own_user and not await asyncio.to_thread(_others_may_read, self._spec.folder):
             means = replace(means, own_user=False)
         return means
+
+    async def unreadable(self) -> Sequence[str]:
+        """What the operator lets it read beside its own files, and why it cannot. Nothing is started."""
+        reads = self._spec.reads
+        if not reads:
+            return ()
+        return await asyncio.to_thread(unreadable, reads, (await self.means()).own_user)
 
     async def launch(
         self, on_end: Callable[[GuestProcess], None], on_made: Callable[[Running], None]
@@ -134,6 +143,30 @@ class Launcher:
 def sweep() -> None:
     """Remove what the guests of a gateway have left that has died. Blocks."""
     remove_left(Path(tempfile.gettempdir()), PREFIX)
+
+
+def unreadable(paths: Sequence[Path], by_others: bool) -> Sequence[str]:
+    """Why these cannot be read, each of them that cannot, in words. Blocks.
+
+    Args:
+        by_others: by users who own none of it, as guests are that have a user of their own.
+    """
+    return [why for path in paths if (why := _why_unreadable(path, by_others)) is not None]
+
+
+def _why_unreadable(path: Path, by_others: bool) -> str | None:
+    if not os.path.exists(path):
+        return f"{path} is not there, or nobody may look"
+    if not by_others:
+        return None if os.access(path, os.R_OK) else f"{path} may not be read by the gateway's user"
+    looked_at = [str(path), *islice(_paths(path), MOST_LOOKED_AT)]
+    closed = next((each for each in looked_at if not _is_open(each)), None)
+    if closed is None:
+        return None
+    where = "" if closed == str(path) else f": {closed}"
+    return (
+        f"only its owner may read {path}{where}; the program runs as a user of its own: chmod -R o+rX {path}"
+    )
 
 
 def _made() -> tuple[Path, Hold]:

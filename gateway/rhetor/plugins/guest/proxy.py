@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from rhetor.plugins.addresses import is_public
+from rhetor.core.addresses import is_public
 from rhetor.tasks import Tasks
 
 log = logging.getLogger(__name__)

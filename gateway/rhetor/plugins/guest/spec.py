@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from rhetor.core.errors import BadRequest
 from rhetor.core.value import value
@@ -34,6 +34,33 @@ class Limits:
     """How long it may take until it answers its first question."""
     idle_stop_s: float | None = 300.0
     """When nobody has asked it anything for so long it is stopped; None: never."""
+
+
+@value(kw_only=True)
+class Most:
+    """What any guest gets at most, as the operator decided; None: as much as it asks for."""
+
+    memory_mb: int | None = None
+    processes: int | None = None
+    files: int | None = None
+    scratch_mb: int | None = None
+    cpu_s: int | None = None
+    start_s: float | None = None
+    idle_stop_s: float | None = None
+
+
+def capped(asked: Limits, most: Most) -> tuple[Limits, Mapping[str, tuple[float | None, float]]]:
+    """The limits that hold, and those of them that were asked for otherwise: what was asked, what is given.
+
+    Whoever asks for no limit at all asks for more than any.
+    """
+    lowered: dict[str, tuple[float | None, float]] = {}
+    for limit in fields(most):
+        wanted, ceiling = getattr(asked, limit.name), getattr(most, limit.name)
+        if ceiling is not None and (wanted is None or wanted > ceiling):
+            lowered[limit.name] = wanted, ceiling
+    held: dict[str, Any] = {name: given for name, (_, given) in lowered.items()}
+    return replace(asked, **held), lowered
 
 
 @value(kw_only=True)

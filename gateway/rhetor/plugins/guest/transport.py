@@ -107,6 +107,10 @@ class GuestTransport:
         """What it is kept from on this machine."""
         return what_is_enforced(await self._launcher.means(), self.spec)
 
+    async def unreadable(self) -> Sequence[str]:
+        """What `plugins.reads` lets it read, and it cannot, with the reason."""
+        return await self._launcher.unreadable()
+
     async def prepare(self) -> None:
         """Make its environment, without running any of its code.
 
