@@ -221,7 +221,8 @@ def _member(
     off = off or out_of_reach(row, environ, keyed=bool(secrets))
     also = [WIRES[name] for name in row.also]
     transport = signed(make_transport(row, setting), row, environ, keyed=bool(secrets))
-    provider = Provider(row, WIRES[row.wire], transport, *(secrets or (None,)), also=also)
+    wire, allowed = WIRES[row.wire], setting.allowed_hosts
+    provider = Provider(row, wire, transport, *(secrets or (None,)), also=also, allowed_hosts=allowed)
     described = guest.models if guest is not None else ()
     return Member(
         row,

@@ -7,17 +7,21 @@ import asyncio
 import pytest
 
 from rhetor.core import events
+from rhetor.core.capability import Capability
+from rhetor.core.content import Image, Inline
 from rhetor.core.errors import Code
+from rhetor.core.request import Chat, Message, Request, Role
 from rhetor.pipeline import answer
-from rhetor.testing import Gate, Step, fails, hangs, raw_frames
+from rhetor.testing import Gate, Step, cuts, fails, hangs, raw_frames
 from rhetor.transport.base import Progress
 from rhetor.wire.media import errand
 from tests.pipeline.drawing import FROM_B, WHOLE, Script, calls, draw, drawing, working
 from tests.pipeline.house import House
-from tests.wire.media.errands import KEY, listen, medium, said
+from tests.wire.media.errands import KEY, asked, listen, medium, said
 
 pytestmark = pytest.mark.usefixtures("no_leaks", "quick")
 
+LOST = working().but(cuts(after="request"))
 SHORT_S = 0.5  # in which a loopback server answers twice, also on a busy machine
 
 
@@ -25,6 +29,8 @@ SHORT_S = 0.5  # in which a loopback server answers twice, also on a busy machin
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errand, "FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(errand, "LONGEST_PAUSE_S", 0.02)
+    monkeypatch.setattr(answer, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(answer, "FAREWELL_PAUSE_S", 0.01)
 
 
 async def dismissed(house: House) -> None:
@@ -33,6 +39,11 @@ async def dismissed(house: House) -> None:
     async with asyncio.timeout(10):
         while house.pipeline.drains:
             await asyncio.sleep(0)
+
+
+def caption(model: str = "fast") -> Request:
+    seen = Chat(messages=(Message(Role.USER, (Image(Inline("image/png", "aGk=")),)),))
+    return asked(model, seen, Capability.IMAGE_TO_TEXT)
 
 
 async def test_a_picture_is_asked_about_until_it_is_there_and_then_fetched() -> None:
@@ -49,9 +60,19 @@ async def test_a_picture_is_asked_about_until_it_is_there_and_then_fetched() -> 
 
 
 class TestPatience:
-    async def test_who_is_too_slow_is_told_to_stop_and_the_next_is_asked(self) -> None:
+    async def test_who_has_taken_it_on_is_let_work_while_it_answers(self) -> None:
+        """It is paid: how soon others are done who answer in one piece says nothing of it."""
+        polls = round(2 * SHORT_S / errand.LONGEST_PAUSE_S)
+        async with drawing(Script(poll=[working()] * polls)) as house:
+            house.hurry(whole_s=SHORT_S, total_s=60.0)
+            heard = await listen(house, draw())
+
+            assert heard.media == WHOLE
+            assert house["b"].requests == []
+
+    async def test_who_uses_up_its_share_is_told_to_stop_and_the_next_is_asked(self) -> None:
         async with drawing(Script(poll=working())) as house:
-            house.hurry(whole_s=SHORT_S)
+            house.hurry(total_s=2 * SHORT_S)
             heard = await listen(house, draw())
             await dismissed(house)
 
@@ -168,9 +189,15 @@ class TestLeaving:
         made = await self.leave_at(Script(result=medium().but(hangs(after=1))), "fetch")
         assert made == ["submit", "poll", "fetch"]
 
-    async def test_the_cancelling_may_fail(self) -> None:
-        made = await self.leave_at(Script(poll=working().but(hangs()), cancel=fails(500)), "poll")
-        assert made == ["submit", "poll", "cancel"]
+    @pytest.mark.parametrize(
+        ("cancel", "times"),
+        [([fails(500)] * 9, 3), ([fails(503), fails(429)], 3), ([LOST], 2), ([fails(404)], 1)],
+    )
+    async def test_the_cancelling_is_repeated_where_there_is_sense_in_it(
+        self, cancel: list[Step], times: int
+    ) -> None:
+        script = Script(poll=working().but(hangs()), cancel=[*cancel])
+        assert await self.leave_at(script, "poll") == ["submit", "poll", *["cancel"] * times]
 
 
 class TestHedging:
@@ -182,11 +209,51 @@ class TestHedging:
             asked = len(house["a"].requests)
             house["a"].always(Script(poll=working().but(hangs(gate))))
 
-            heard = await listen(house, draw())
+            heard = await listen(house, caption())
             await dismissed(house)
 
-            assert heard.media == FROM_B
+            assert heard.meta["served_by"] == "b/small"
             assert calls(house["a"])[asked:] == ["submit", "poll", "cancel"]
+
+    async def test_pictures_are_not_paid_twice_to_be_sooner(self) -> None:
+        async with drawing(Script()) as house:
+            house.rule(hedge=True)
+            await listen(house, draw())
+            house["a"].always(Script(poll=[working()] * 20))  # much later than usual
+            heard = await listen(house, draw())
+
+            assert heard.media == WHOLE
+            assert house["b"].requests == []
+
+
+class TestPaidOnce:
+    """Whoever may work on it is not asked for it again; another one may be."""
+
+    @pytest.mark.parametrize("status", [429, 500, 503])
+    async def test_what_cannot_be_asked_about_any_more(self, status: int) -> None:
+        async with drawing(Script(poll=fails(status))) as house:
+            heard = await listen(house, draw("a/small"))
+
+            assert heard.refused is not None
+            assert calls(house["a"])[:5] == ["submit", *["poll"] * 4]
+            assert calls(house["a"]).count("submit") == 1
+
+    @pytest.mark.parametrize("local", [False, True])
+    async def test_what_was_sent_and_not_answered(self, local: bool) -> None:
+        """A server of one's own may be asked again: there is nothing to be paid."""
+        async with drawing(Script(submit=[LOST]), local=local) as house:
+            heard = await listen(house, draw("a/small"))
+
+            assert calls(house["a"]).count("submit") == (2 if local else 1)
+            assert heard.media == (WHOLE if local else [])
+
+        async with drawing(Script(submit=[LOST])) as house:
+            assert (await listen(house, draw())).media == FROM_B
+
+    async def test_what_is_cheap_is_asked_again(self) -> None:
+        async with drawing(Script(submit=[LOST])) as house:
+            await listen(house, caption("a/small"))
+            assert calls(house["a"]).count("submit") == 2
 
 
 async def test_another_vendor_answers_when_a_prediction_fails() -> None:

@@ -17,7 +17,19 @@ from rhetor.core.media import Speak
 from rhetor.core.request import Request
 from rhetor.pipeline import shelving
 from rhetor.pipeline.lineage import lineage_of
-from rhetor.pipeline.shelving import CHAIN, LINEAGE, MADE, PROMPT, Noted, Noting, Shelved, Shelving
+from rhetor.pipeline.shelving import (
+    CHAIN,
+    DECODED_BYTES,
+    LINEAGE,
+    MADE,
+    NOT_STORED,
+    PROMPT,
+    RESCUED_BYTES,
+    Noted,
+    Noting,
+    Shelved,
+    Shelving,
+)
 from rhetor.store.assets import Assets
 from rhetor.store.blobs import MemoryBlobs
 from rhetor.store.sql.assets import SqlAssets
@@ -30,11 +42,15 @@ from tests.pipeline.test_keeping import hear
 WAV = "audio/wav"
 
 
+LARGE = bytes(range(256)) * 5_000
+CUT_IN_TWO = b64encode(bytes(DECODED_BYTES // 4 * 3 - 1)) * 2
+
+
 class Store:
     def __init__(self) -> None:
         self.broken = False
         self._opened = open_store(None)
-        self.assets = Assets(MemoryBlobs(), self._open, SystemClock(), keep_s=60, each_mb=1, all_mb=4)
+        self.assets = Assets(MemoryBlobs(), self._open, SystemClock(), keep_s=60, each_mb=2, all_mb=8)
 
     async def _open(self) -> SqlAssets:
         if self.broken:
@@ -91,7 +107,7 @@ async def test_links_come_instead_of_media(store: Store) -> None:
         MediumDelta(0, b"RI"),
         TextDelta("beside"),
         MediumStarted(1, "image/png"),
-        MediumDelta(1, b64encode(b"cat"), base64=True),
+        MediumDelta(1, b64encode(LARGE), base64=True),
         MediumDelta(0, b"FF"),
         MediumLink(2, "https://files.example/x?sig=secret"),
         END,
@@ -107,7 +123,7 @@ async def test_links_come_instead_of_media(store: Store) -> None:
     ]
     assert made[2] == {"index": 2, "id": None, "url": "https://files.example/x", "media_type": None}
     contents = [await store.assets.content(await store.assets.find("ann", it["id"])) for it in made[:2]]
-    assert contents == [b"RIFF", b"cat"]
+    assert contents == [b"RIFF", LARGE]
     assert trip.meta[LINEAGE]["options"] == {"voice": "alloy"}
     assert trip.meta[PROMPT]["input"] == "hello"
     assert trip.meta[CHAIN][0]["content"] == "beside"
@@ -137,8 +153,9 @@ async def test_what_is_wanted_inline_comes_as_well_while_it_is_small(
 @pytest.mark.parametrize(
     ("events", "code"),
     [
-        ((MediumStarted(0, WAV), MediumDelta(0, bytes(2 << 20))), Code.TOO_LARGE),
+        ((MediumStarted(0, WAV), MediumDelta(0, bytes(RESCUED_BYTES + 1))), Code.TOO_LARGE),
         ((MediumStarted(0, WAV), MediumDelta(0, b"?", base64=True)), Code.PROTOCOL),
+        ((MediumStarted(0, WAV), MediumDelta(0, CUT_IN_TWO, base64=True)), Code.PROTOCOL),
     ],
 )
 async def test_what_cannot_be_stored_fails_the_reply(store: Store, events: Any, code: Code) -> None:
@@ -155,19 +172,24 @@ async def test_a_store_that_is_down_costs_what_needs_it_and_nothing_else(
     with caplog.at_level(logging.WARNING):
         assert await hear(Shelving(store.assets).wrap(Told(TextDelta("hi"), END))) == [TextDelta("hi"), END]  # type: ignore[arg-type]
     assert [record.message for record in caplog.records] == ["lineage not noted"]
-    with pytest.raises(RhetorError) as caught:
-        await hear(Shelving(store.assets).wrap(Told(MediumStarted(0, WAV), MediumDelta(0, b"x"), END)))  # type: ignore[arg-type]
+    large = Told(MediumStarted(0, WAV), *[MediumDelta(0, bytes(RESCUED_BYTES // 2))] * 3, END)
+    with pytest.raises(RhetorError, match=r"was made, but .* too large .*: the disk is gone") as caught:
+        await hear(Shelving(store.assets).wrap(large))  # type: ignore[arg-type]
     assert caught.value.code is Code.UNAVAILABLE
 
 
-async def test_what_is_wanted_inline_needs_no_store(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    """It is paid for, and small enough to be told."""
+@pytest.mark.parametrize("inline", [True, False])
+async def test_what_is_small_needs_no_store(
+    store: Store, caplog: pytest.LogCaptureFixture, inline: bool
+) -> None:
+    """It is paid for: who wanted a link gets the medium itself, and hears why."""
     store.broken = True
     trip = Told(MediumStarted(0, WAV), MediumDelta(0, b"RI"), MediumDelta(0, b"FF"), END)
     with caplog.at_level(logging.WARNING):
-        told = await hear(Shelving(store.assets, inline=True).wrap(trip))  # type: ignore[arg-type]
+        told = await hear(Shelving(store.assets, inline=inline).wrap(trip))  # type: ignore[arg-type]
     assert told == [MediumStarted(0, WAV), MediumDelta(0, b"RIFF"), END]
     assert trip.meta[MADE] == []
+    assert trip.meta[NOT_STORED] == "the disk is gone"
     assert [record.message for record in caplog.records] == [
         "medium told, but not stored",
         "lineage not noted",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import orjson
@@ -70,6 +71,40 @@ class TestKeys:
         made = Provider(self.ROW, OPENAI, NoTransport(), "first-key", "second-key")
         body = b'{"error": {"message": "bad keys first-key and second-key"}}'
         assert made.refusal(400, {}, body).message == "bad keys [redacted] and [redacted]"
+
+
+class TestFetching:
+    """Who may stand in our networks is handed no address inside them; the rule itself is in `fetching`."""
+
+    LOCAL = "http://127.0.0.1:9000/v1"
+
+    @pytest.mark.parametrize(
+        ("row", "allowed", "fetched"),
+        [
+            ({}, (), True),  # a vendor at home
+            ({"base_url": LOCAL}, (), False),
+            ({"base_url": "http://vision.service.internal/v1"}, (), False),
+            ({"base_url": "guest://seer", "status": "plugin"}, (), False),
+            ({"status": "configured"}, (), False),
+            ({"base_url": LOCAL}, ("169.254.169.254",), True),
+            ({"base_url": LOCAL}, ("*",), True),
+        ],
+    )
+    @pytest.mark.parametrize("verbatim", [False, True])
+    def test_who_may_stand_inside(
+        self, row: dict[str, Any], allowed: tuple[str, ...], fetched: bool, verbatim: bool
+    ) -> None:
+        made = ProviderRow(**{**TestKeys.ROW.model_dump(), **row})
+        asked = Provider(made, OPENAI, NoTransport(), KEY, allowed_hosts=allowed)
+        shown = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest"}}
+        request = parsed(OPENAI, messages=[{"role": "user", "content": [shown]}])
+        if not verbatim:
+            request = replace(request, original=None)
+        if fetched:
+            assert b"169.254" in (asked.prepare(request, "small").call.body or b"")
+        else:
+            with pytest.raises(BadRequest, match=r"169\.254\.169\.254.*providers\.lab\.allowed_hosts"):
+                asked.prepare(request, "small")
 
 
 class TestCall:

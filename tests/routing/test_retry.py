@@ -133,6 +133,12 @@ class TestFaultsThatPass:
         assert Trip(A, B).fails(A, Code.TRUNCATED, spoke=True).whom() == "b/m"
         assert Trip(A).fails(A, Code.TRUNCATED, spoke=True).whom() is None
 
+    @pytest.mark.parametrize("code", [*CODES, Code.UNAVAILABLE, Code.OVERLOADED, Code.RATE_LIMITED])
+    def test_not_who_would_be_paid_once_more(self, code: Code) -> None:
+        assert Trip(A).fails(A, code, 0.1, paid=True).whom() is None
+        assert Trip(A, B).fails(A, code, 0.1, paid=True).whom() == "b/m"
+        assert Trip(A, B).fails(A, code, 0.1, paid=True).fails(B, Code.FIRST_EVENT_TIMEOUT).whom() is None
+
     def test_when_its_provider_said_not_before(self) -> None:
         step = Trip(A).fails(A, Code.UPSTREAM_ERROR, 4).next()
         assert ends_in(step, 4)

@@ -16,6 +16,7 @@ from rhetor.config.section import Seconds as Seconds
 from rhetor.config.section import Section as Section
 from rhetor.config.services import ServiceConfig, ServiceName
 from rhetor.core.capability import Capability, Feature
+from rhetor.providers.fetching import ANYTHING
 from rhetor.providers.places import VALUE as PLACE
 from rhetor.providers.spec import AuthSpec, QuirkSpec
 from rhetor.routing.catalog import Midstream, Strategy
@@ -46,6 +47,10 @@ def _host_name(text: str) -> str:
         if not re.fullmatch(r"[\w.-]+", text):
             raise ValueError("must be a host's name alone, such as rhetor.example.org") from None
     return text.lower()
+
+
+def _fetched_host(text: str) -> str:
+    return text if text == ANYTHING else _host_name(text)
 
 
 def _origin(text: str) -> str:
@@ -83,6 +88,7 @@ BaseUrl = Annotated[
     str, AfterValidator(_base_url), Field(json_schema_extra={"pattern": r"^https?://[^@?#]+$"})
 ]
 HostName = Annotated[str, AfterValidator(_host_name)]
+FetchedHost = Annotated[str, AfterValidator(_fetched_host)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Headers = Annotated[dict[str, str], AfterValidator(_no_credentials)]
 Name = Annotated[str, Field(pattern=NAME)]
@@ -202,6 +208,11 @@ class ProviderConfig(Section):
     tags: frozenset[Tag] = Field(
         frozenset(), description="Words that callers may demand in `requirements.tags`: a region, say."
     )
+    allowed_hosts: tuple[FetchedHost, ...] = Field(
+        (),
+        description="Hosts of private networks, or this machine, from which callers may have it fetch what "
+        "they name; `*`: whatever that is. Without it your own servers and plugins fetch what is public.",
+    )
     on_leave: Literal["cancel", "drain"] | None = Field(
         None,
         description="When the caller leaves: `cancel` the call, or `drain` it within bounds, for providers "
@@ -276,7 +287,9 @@ class RouteConfig(Section):
     )
     retries: int = Field(2, ge=0, le=10, description="Attempts beyond one for each target.")
     hedge: bool = Field(
-        False, description="Ask a second target when the first is later than it usually is; costs both."
+        False,
+        description="Ask a second target when the first is later than it usually is; costs both. Not for "
+        "pictures, sounds, transcripts and films.",
     )
     detach_s: float = Field(
         0.0,

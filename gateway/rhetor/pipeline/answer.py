@@ -42,7 +42,9 @@ PASSING = frozenset(
 )
 """Failures of a call that only asks, after which it may be asked again."""
 
-UNDO_S = 30.0  # in which what was begun is answered; queues do so in a second
+UNDO_S = 30.0  # in which what was begun is answered, and is told to stop; queues do so in a second
+MOST_FAREWELLS = 3  # whoever does not hear one of them works on, and bills it
+FAREWELL_PAUSE_S = 0.5  # before the second; the third one takes four times as long
 
 Dismiss: TypeAlias = Callable[[Provider, Call], None]
 """Sends a call whose reply nobody needs."""
@@ -75,6 +77,8 @@ class Answer:
     """Of a steady one: what the decoder has of it."""
     known_bytes: int = 0
     """Of a steady one that was asked again: what still comes of that."""
+    unheard: bool = False
+    """What was asked for is under way, or made, and paid for; and it cannot be heard what became of it."""
 
     @property
     def target(self) -> Target:
@@ -241,11 +245,13 @@ class Answer:
             RhetorError: the failure.
         """
         follow = self.followed
-        if follow is None or follow.method != "GET" or error.code not in PASSING:
+        if follow is None or follow.method != "GET":
             raise error
         after_s = error.retry_after_s or 0.0
-        if self.repeats >= MOST_REPEATS or after_s > LONGEST_PAUSE_S:
-            raise _given_up(error) from error
+        passes = error.code in PASSING
+        if not passes or self.repeats >= MOST_REPEATS or after_s > LONGEST_PAUSE_S:
+            self.unheard = True
+            raise _given_up(error) if passes else error
         pause_s = FIRST_PAUSE_S * 2**self.repeats
         self.repeats += 1
         await asyncio.sleep(max(pause_s, after_s))
@@ -287,6 +293,31 @@ async def undo(
             farewell = decoder.abandon()
             if farewell is not None:
                 dismiss(provider, provider.follow(prepared, farewell))
+
+
+async def dismissed(provider: Provider, call: Call) -> None:
+    """Send a call whose reply nobody needs, and send it again where it met a moment's trouble."""
+    pause_s = FAREWELL_PAUSE_S
+    with suppress(TimeoutError):
+        async with asyncio.timeout(UNDO_S):
+            for n in range(1, MOST_FAREWELLS + 1):
+                after_s = await _farewell(provider, call)
+                if after_s is None or n == MOST_FAREWELLS:
+                    return
+                await asyncio.sleep(max(pause_s, after_s))
+                pause_s *= 4
+
+
+async def _farewell(provider: Provider, call: Call) -> float | None:
+    """None: it arrived, or there is no sense in sending it again; else how long not to."""
+    try:
+        response = await provider.transport.open(call, Progress())
+    except UpstreamError as error:
+        return (error.retry_after_s or 0.0) if error.code in PASSING else None
+    response.close()
+    if 200 <= response.status < 300 or code_of_status(response.status) not in PASSING:
+        return None
+    return retry_after_s({name.lower(): value for name, value in response.headers.items()}) or 0.0
 
 
 def _is_whole(last: Chunk) -> bool:

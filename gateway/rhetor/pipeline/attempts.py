@@ -18,7 +18,7 @@ from rhetor.core import events
 from rhetor.core.call import Deadlines
 from rhetor.core.clock import Clock
 from rhetor.core.errors import Code, Retry, RhetorError, UpstreamError
-from rhetor.core.media import Speak
+from rhetor.core.media import Draw, Make, Speak, Transcribe
 from rhetor.core.record import AttemptRecord
 from rhetor.core.request import Chat, Request
 from rhetor.pipeline.answer import Answer, Dismiss, undo
@@ -50,6 +50,9 @@ _OUT_OF_TIME = {
 _UNSENT = frozenset(_OUT_OF_TIME)
 _SPEAK_SOON = (Chat, Speak)
 """What is asked for where a stream begins long before it ends: pictures and films come when they are done."""
+_PAID_BY_THE_PIECE = (Draw, Speak, Transcribe, Make)
+"""What costs so much, also where nobody takes it, that nobody is asked for it twice without need."""
+_ANSWER_LOST = frozenset({Code.CONNECTION_LOST, Code.TRUNCATED})
 _REFUSES_BEGINNINGS = frozenset({Code.INVALID_REQUEST, Code.UNSUPPORTED})
 
 
@@ -100,6 +103,8 @@ class Attempts:
         self._loop = asyncio.get_running_loop()
         self._has_others = len(plan.candidates) + len(plan.cooling) > 1
         self._tried: list[Tried] = []
+        self._paid: tuple[Target, ...] = ()
+        """Those who work for us, or are done, without our hearing of it."""
         self._failures: list[RhetorError] = []
         self.deadlines = _deadlines(plan.route.deadlines, request)
         self._ends_s = clock.monotonic_s() + self.deadlines.total_s
@@ -119,11 +124,15 @@ class Attempts:
             RhetorError: nobody spoke: the first failure, or the one that shows the request itself
                 to be at fault; its message names all.
         """
-        if self._plan.route.hedge and len(self._plan.candidates) > 1:
+        if self._plan.route.hedge and len(self._plan.candidates) > 1 and not self._is_paid_by_the_piece:
             answer = await self._hedge(*self._plan.candidates[:2])
             if answer is not None:
                 return answer
         return await self._until_spoken(None)
+
+    @property
+    def _is_paid_by_the_piece(self) -> bool:
+        return isinstance(self._request.input, _PAID_BY_THE_PIECE)
 
     async def rescue(self, heard: Heard) -> Answer:
         """A target that can say the rest of a reply, of which the caller has heard so much.
@@ -220,7 +229,7 @@ class Attempts:
             began_s = self._clock.monotonic_s()
             self._health.began(candidate.target)
             try:
-                answer = await self._ask(candidate, way)
+                answer = await self._ask(candidate, way, began_s)
             except RhetorError as error:
                 self._end(candidate, error.code, began_s, way, error)
                 if isinstance(way.continuation, Prefilled) and error.code in _REFUSES_BEGINNINGS:
@@ -253,38 +262,65 @@ class Attempts:
             yield Way(begun, "continued", Prefilled(text, given))
         yield Way(self._request, "restarted", Restarted(text))
 
-    async def _ask(self, candidate: Candidate, way: Way) -> Answer:
-        patience_s = self._patience_s(candidate.target)
+    async def _ask(self, candidate: Candidate, way: Way, began_s: float) -> Answer:
+        patience = Patience(self._loop, self._patience_s(candidate.target))
         progress = Progress()
         try:
-            with Patience(self._loop, patience_s):
-                answer = await self._first_words(candidate, way, progress)
+            with patience:
+                answer = await self._first_words(candidate, way, progress, patience)
+            if self._plan.route.midstream is Midstream.HOLD and not answer.complete:
+                await self._hear_out(answer)
         except TimeoutError as error:
             code = _OUT_OF_TIME.get(progress.phase, Code.FIRST_EVENT_TIMEOUT)
-            name = candidate.target.name
-            raise UpstreamError(
-                f"{name} said nothing in {patience_s:.3g} s ({progress.phase})", code
-            ) from error
-        if self._plan.route.midstream is Midstream.HOLD and not answer.complete:
-            await self._hear_out(answer)
+            waited = f"{self._clock.monotonic_s() - began_s:.3g} s ({progress.phase})"
+            raise UpstreamError(f"{candidate.target.name} said nothing in {waited}", code) from error
+        except UpstreamError as error:
+            if error.code in _ANSWER_LOST and progress.phase not in _UNSENT:
+                self._on_answer_lost(candidate.target)
+            raise
         return answer
+
+    def _on_answer_lost(self, target: Target) -> None:
+        """What was asked for may be made all the same. Servers of our own are paid by nobody."""
+        if self._is_paid_by_the_piece and not self._snapshot.provider_of(target).row.local:
+            self._paid += (target,)
 
     def _patience_s(self, target: Target) -> float:
         """How long a target may stay silent: all of the rest, or little where another one could answer."""
         left_s = self._ends_s - self._clock.monotonic_s()
-        if not self._has_others:
+        if not self._has_others or not (others := self._others(target)):
             return left_s
+        return min(self._usual_s, left_s / (others + 1))
+
+    @property
+    def _usual_s(self) -> float:
+        soon = self._request.stream and isinstance(self._request.input, _SPEAK_SOON)
+        return self.deadlines.first_event_s if soon else self.deadlines.whole_s
+
+    def _others(self, target: Target) -> int:
+        """How many could answer instead."""
         asked = {target, *(tried.candidate.target for tried in self._tried)}
         known = (*self._plan.candidates, *self._plan.cooling)
-        others = sum(candidate.target not in asked for candidate in known)
-        if not others:
-            return left_s
-        deadlines = self.deadlines
-        soon = self._request.stream and isinstance(self._request.input, _SPEAK_SOON)
-        usual_s = deadlines.first_event_s if soon else deadlines.whole_s
-        return min(usual_s, left_s / (others + 1))
+        return sum(candidate.target not in asked for candidate in known)
 
-    async def _first_words(self, candidate: Candidate, way: Way, progress: Progress) -> Answer:
+    def _on_accepted(self, target: Target, patience: Patience, after_s: float, ends_s: float | None) -> float:
+        """It works for us, and is paid: as long as it answers it has its share of all the time.
+
+        Args:
+            after_s: when it is asked next.
+            ends_s: when its share is over; None: it begins now.
+        """
+        now_s, others = self._clock.monotonic_s(), self._others(target)
+        if ends_s is None:
+            ends_s = now_s + (self._ends_s - now_s) / (others + 1)
+        if others:
+            patience.renew(min(self._usual_s + after_s, ends_s - now_s))
+        return ends_s
+
+    async def _first_words(
+        self, candidate: Candidate, way: Way, progress: Progress, patience: Patience
+    ) -> Answer:
+        ends_s: float | None = None
         target = candidate.target
         provider = self._snapshot.provider_of(target)
         prepared = provider.prepare(way.request, target.model, target.key)
@@ -302,10 +338,13 @@ class Attempts:
                 if last.follow is None:
                     answer.complete = True  # in one piece: nothing of it was said to anybody yet
                     return answer
+                ends_s = self._on_accepted(target, patience, last.follow.after_s, ends_s)
                 await answer.go_on(last.follow)
                 if spoken:
                     return answer
         except BaseException:
+            if answer.unheard:
+                self._paid += (target,)
             answer.close(self._dismiss)
             raise
 
@@ -377,7 +416,8 @@ class Attempts:
             said = {"provider": candidate.target.provider, "key": candidate.target.key, "error": str(error)}
             log.error("key refused", extra={"refusal": said})
         self._failures.append(error)
-        self._tried.append(Tried(candidate, error.code, error.retry_after_s, spoke))
+        paid = candidate.target in self._paid
+        self._tried.append(Tried(candidate, error.code, error.retry_after_s, spoke, paid))
 
 
 def _deadlines(configured: Deadlines, request: Request) -> Deadlines:

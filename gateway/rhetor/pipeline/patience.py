@@ -35,6 +35,12 @@ class Patience:
         if self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
+    def renew(self, seconds: float) -> None:
+        """From now on it may take so long."""
+        if not self._expired:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(max(seconds, 0.0), self._expire)
+
     def _expire(self) -> None:
         assert self._task is not None
         self._expired = True

@@ -1,7 +1,8 @@
 """Replies whose media go into the asset store while they come, and of which is noted what they were made of.
 
 Whoever hears such a reply gets links instead of megabytes, so that recordings, jobs and replies in one piece
-stay small. Media that are wanted in the reply itself come with it as well, as far as they are small.
+stay small. Media that are wanted in the reply itself come with it as well, as far as they are small. Small
+ones that cannot be stored come in it instead: they are paid for.
 """
 
 from __future__ import annotations
@@ -44,8 +45,12 @@ log = logging.getLogger(__name__)
 
 STORE_S = 60.0  # for the last piece of a large medium to reach its disk
 INLINE_BYTES = 8 << 20  # of all media in one reply; larger ones are fetched
-IN_THE_LOOP_BYTES = 1 << 20  # decoding more of it at once would keep others waiting
+RESCUED_BYTES = 4 << 20  # the same where they are told only if need be: each reply that is made holds so much
+DECODED_BYTES = (
+    1 << 20
+)  # of base64 at once, in groups of four; more would keep others waiting, in a thread as well
 MADE, LINEAGE, PROMPT, CHAIN = "assets", "generation", "generation_prompt", "generation_chain"
+NOT_STORED = "not_stored"
 """Where the metadata of a trip tell what came of it."""
 ASSET_PATH = "/v1/assets/"
 
@@ -54,7 +59,7 @@ ASSET_PATH = "/v1/assets/"
 class _Medium:
     writing: Writing
     prompt: str | None
-    inline: list[bytes] | None
+    small: list[bytes] | None
     """Its content, while it is small enough to be told."""
     lost: RhetorError | None = None
     """Why it cannot be stored, which costs only those who cannot be told it."""
@@ -177,7 +182,7 @@ class Shelved(Noted):
         super().__init__(trip, shelving)
         self._media: dict[int, _Medium] = {}
         self._links: dict[int, MediumLink] = {}
-        self._inline_bytes = INLINE_BYTES if shelving.inline else 0
+        self._small_bytes = INLINE_BYTES if shelving.inline else RESCUED_BYTES
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -195,7 +200,7 @@ class Shelved(Noted):
         """The trip's, with links instead of media; those come with the ending, when all of it is stored.
 
         Raises:
-            RhetorError: it cannot be stored.
+            RhetorError: it cannot be stored, and is too large to be told.
         """
         async for chunk in self._trip.chunks():
             told: list[Event] = []
@@ -203,8 +208,9 @@ class Shelved(Noted):
                 match event:
                     case MediumStarted(index, media_type, prompt):
                         self._begin(index, media_type, prompt)
-                    case MediumDelta():
-                        await self._write(event)
+                    case MediumDelta(index):
+                        async for piece in _pieces(event):
+                            await self._write(self._media[index], piece)
                     case Finished():
                         told += await self._keep_all()
                         told.append(event)
@@ -219,24 +225,22 @@ class Shelved(Noted):
 
     def _begin(self, index: int, media_type: str, prompt: str | None) -> None:
         writing = self._assets.begin(self._owner, media_type, generation=self.request.id)
-        self._media[index] = _Medium(writing, prompt, [] if self._inline_bytes else None)
+        self._media[index] = _Medium(writing, prompt, [])
 
-    async def _write(self, delta: MediumDelta) -> None:
-        medium = self._media[delta.index]
-        data = await _bytes(delta)
+    async def _write(self, medium: _Medium, data: bytes) -> None:
         if medium.lost is None:
             try:
                 await medium.writing.write(data)
             except RhetorError as error:
                 medium.lost = error
-        if medium.inline is not None and len(data) <= self._inline_bytes:
-            self._inline_bytes -= len(data)
-            medium.inline.append(data)
-        elif medium.inline is not None:
-            self._inline_bytes += sum(map(len, medium.inline))
-            medium.inline = None
-        if medium.lost is not None and medium.inline is None:
-            raise medium.lost
+        if medium.small is not None and len(data) <= self._small_bytes:
+            self._small_bytes -= len(data)
+            medium.small.append(data)
+        elif medium.small is not None:
+            self._small_bytes += sum(map(len, medium.small))
+            medium.small = None
+        if medium.lost is not None and medium.small is None:
+            raise _nowhere(medium.lost)
 
     async def _keep_all(self) -> list[Event]:
         """Store what came, and tell where it is."""
@@ -247,9 +251,9 @@ class Shelved(Noted):
             asset = await self._kept(medium)
             if asset is not None:
                 made[index] = shown(asset, index)
-            if medium.inline is not None:
+            if medium.small is not None and (asset is None or self._shelving.inline):
                 told.append(MediumStarted(index, media_type, medium.prompt))
-                told.append(MediumDelta(index, b"".join(medium.inline)))
+                told.append(MediumDelta(index, b"".join(medium.small)))
             elif asset is not None:
                 told.append(MediumLink(index, ASSET_PATH + asset.id, media_type, medium.prompt))
         ordered = [made[index] for index in sorted(made)]
@@ -267,8 +271,9 @@ class Shelved(Noted):
                 return await _kept(medium.writing)
             except RhetorError as error:
                 medium.lost = error
-        if medium.inline is None:
-            raise medium.lost
+        if medium.small is None:
+            raise _nowhere(medium.lost)
+        self.meta[NOT_STORED] = medium.lost.message
         said = {"trip": self.request.id, "reason": medium.lost.message}
         log.warning("medium told, but not stored", extra=said)
         return None
@@ -301,6 +306,11 @@ def _linked(link: MediumLink) -> JsonValue:
     return {"index": link.index, "id": None, "url": bare_url(link.url), "media_type": link.media_type}
 
 
+def _nowhere(lost: RhetorError) -> RhetorError:
+    message = f"the result was made, but cannot be stored, and is too large to be told: {lost.message}"
+    return RhetorError(message, lost.code)
+
+
 async def _kept(writing: Writing) -> Asset:
     try:
         async with asyncio.timeout(STORE_S):
@@ -310,16 +320,24 @@ async def _kept(writing: Writing) -> Asset:
         raise RhetorError(message, Code.UNAVAILABLE) from error
 
 
-async def _bytes(delta: MediumDelta) -> bytes:
+async def _pieces(delta: MediumDelta) -> AsyncIterator[bytes]:
     """
     Raises:
         UpstreamError: protocol_error, the provider's base64 is none.
     """
     if not delta.base64:
-        return delta.data
-    try:
-        if len(delta.data) < IN_THE_LOOP_BYTES:
-            return b64decode(delta.data, validate=True)
-        return await asyncio.to_thread(b64decode, delta.data, validate=True)
-    except ValueError as error:
-        raise UpstreamError(f"the provider's medium is no base64: {error}", Code.PROTOCOL) from error
+        yield delta.data
+        return
+    for start in range(0, len(delta.data), DECODED_BYTES):
+        piece = delta.data[start : start + DECODED_BYTES]
+        goes_on = start + DECODED_BYTES < len(delta.data)
+        try:
+            if goes_on and piece.endswith(b"="):
+                raise ValueError("it goes on after its end")
+            if goes_on:  # so others have their turn in between
+                data = await asyncio.to_thread(b64decode, piece, validate=True)
+            else:
+                data = b64decode(piece, validate=True)
+        except ValueError as error:
+            raise UpstreamError(f"the provider's medium is no base64: {error}", Code.PROTOCOL) from error
+        yield data

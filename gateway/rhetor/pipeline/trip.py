@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from types import TracebackType
 
 from rhetor import tasks
@@ -23,7 +22,7 @@ from rhetor.core.record import TripRecord
 from rhetor.core.request import Chat, Request
 from rhetor.core.usage import Usage
 from rhetor.pipeline.account import Share, consumed, measured, total_cost_micros, total_usage
-from rhetor.pipeline.answer import Answer
+from rhetor.pipeline.answer import Answer, dismissed
 from rhetor.pipeline.attempts import Attempts, OnProgress
 from rhetor.pipeline.heard import Heard
 from rhetor.pipeline.ledger import LedgerQueue
@@ -34,7 +33,6 @@ from rhetor.routing.catalog import LONGEST_NAME, Midstream, Target
 from rhetor.routing.health import Health
 from rhetor.routing.plan import Plan, plan
 from rhetor.tasks import Tasks
-from rhetor.transport.base import Progress
 from rhetor.wire.base import Chunk
 
 DRAIN_S = 30.0  # how long a reply is heard out that nobody listens to any more
@@ -60,7 +58,7 @@ class Pipeline:
 
     def dismiss(self, provider: Provider, call: Call) -> None:
         """Send a call whose reply nobody needs."""
-        self.drains.spawn(_dismissed(provider, call), f"dismiss {provider.id}")
+        self.drains.spawn(dismissed(provider, call), f"dismiss {provider.id}")
 
     @property
     def in_flight(self) -> int:
@@ -387,12 +385,6 @@ class Trip:
             principal=self.request.principal,
             session=self.request.session,
         )
-
-
-async def _dismissed(provider: Provider, call: Call) -> None:
-    with suppress(UpstreamError, TimeoutError):
-        async with asyncio.timeout(DRAIN_S):
-            (await provider.transport.open(call, Progress())).close()
 
 
 def _added(answer: Answer, chunk: Chunk) -> Chunk:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import fields, replace
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from rhetor.core.capability import Capability, Feature
 from rhetor.core.errors import BadRequest, Code, RhetorError, UpstreamError
 from rhetor.core.request import Chat, Request, features_needed
 from rhetor.core.value import value
+from rhetor.providers.fetching import ANYTHING, ensure_outside, stands_inside
 from rhetor.providers.spec import AuthSpec, DialectSpec, ProviderRow, QuirkSpec
 from rhetor.transport.base import Transport
 from rhetor.wire.base import PLAIN, Decoder, Follow, Outgoing, Quirks, Upstream, Wire
@@ -48,6 +49,7 @@ class Provider:
         transport: its own bounded pool.
         keys: the secrets, or None when none is set; never logged, only put into a header.
         also: the languages that `row.also` names.
+        allowed_hosts: those inside from which it may fetch what callers name, where it stands inside itself.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Provider:
         transport: Transport,
         *keys: str | None,
         also: Sequence[Wire] = (),
+        allowed_hosts: Collection[str] = (),
     ) -> None:
         self.row = row
         self.wire = wire
@@ -77,6 +80,9 @@ class Provider:
         self._quotable = tuple(key.encode() for key in keys if key is not None and len(key) >= QUOTABLE_KEY)
         self.keyless = row.auth.required and not any(keys)
         self._base_url = row.base_url.rstrip("/")
+        self._guarded = ANYTHING not in allowed_hosts and stands_inside(row)
+        """Callers may not have it fetch whatever it can reach."""
+        self._allowed_hosts = frozenset(allowed_hosts)
 
     @property
     def id(self) -> str:
@@ -99,6 +105,8 @@ class Provider:
         wire = self._wire_for(request)
         if wire is None or request.capability not in self.capabilities:
             raise BadRequest(f"{self.row.name} does not offer {request.capability}", Code.UNSUPPORTED)
+        if self._guarded:
+            ensure_outside(request.input, self.id, self._allowed_hosts)
         upstream = wire.upstream.get(request.capability) or wire.upstream[Capability.CHAT]
         original = request.original
         verbatim = original is not None and original.wire == wire.name

@@ -70,6 +70,8 @@ class Tried:
     retry_after_s: float | None = None
     spoke: bool = False
     """It had begun to answer, and broke off: the rest is for another one to say."""
+    paid: bool = False
+    """It works on it, or is done, and nobody hears of it: it would be paid once more for the same."""
 
 
 @value
@@ -140,7 +142,7 @@ def _repeat(
     """The same target once more, unless it had its second chance or its provider has had enough of them."""
     last = tried[-1]
     target = last.candidate.target
-    if plan.route.retries == 0 or sum(each.candidate.target == target for each in tried) > 1:
+    if last.paid or plan.route.retries == 0 or sum(each.candidate.target == target for each in tried) > 1:
         return None
     if not health.may_repeat(target.provider):
         return None
@@ -206,7 +208,7 @@ def _wait(
     left_s: float,
 ) -> Step | None:
     """Whose window ends first, where it ends in time and was not waited for too often."""
-    limited = [each.candidate for each in tried if each.code is Code.RATE_LIMITED]
+    limited = [each.candidate for each in tried if each.code is Code.RATE_LIMITED and not each.paid]
     waits = len(limited) - len({candidate.domain for candidate in limited})
     if waits >= plan.route.retries:
         return None

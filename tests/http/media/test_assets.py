@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from rhetor.http.media import assets
 from rhetor.http.media.assets import SAFE_HEADERS
 from rhetor.tasks import spawn
 from tests.conftest import Gateway, MakeGateway, settings
@@ -171,6 +172,48 @@ async def test_who_leaves_in_the_middle_of_an_upload_leaves_nothing(gateway: Gat
     sending.cancel()
     await asyncio.wait([sending])
     assert (await gateway.get("/v1/assets"))[1]["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("media_type", "head"),
+    [
+        ("image/png", b""),
+        ("multipart/form-data; boundary=x", HALF),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="note"\r\n\r\n'),
+    ],
+    ids=["a file", "a file in a form", "a form without one"],
+)
+async def test_who_sends_a_byte_now_and_then_holds_no_place_for_ever(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, media_type: str, head: bytes
+) -> None:
+    monkeypatch.setattr(assets, "BODY_S", 0.3)
+    refused = asyncio.Event()
+
+    async def trickle() -> Any:
+        yield head
+        while not refused.is_set():
+            yield b"x"
+            await asyncio.sleep(0.01)
+
+    url, headers = f"{gateway.url}/v1/assets", {"content-type": media_type}
+    async with asyncio.timeout(10), gateway.session.post(url, data=trickle(), headers=headers) as reply:
+        refused.set()
+        assert reply.status == 408, await reply.text()
+    assert (await gateway.get("/v1/assets"))[1]["data"] == []
+
+
+async def test_who_is_slow_and_steady_is_heard_out(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come is paid for in time, so that no line is too slow for a large file."""
+    monkeypatch.setattr(assets, "BODY_S", 1.0)
+    monkeypatch.setattr(assets, "LEAST_BYTES_PER_S", 10)
+
+    async def steady() -> Any:
+        for _ in range(4):
+            yield bytes(10)
+            await asyncio.sleep(0.4)
+
+    async with gateway.session.post(f"{gateway.url}/v1/assets", data=steady()) as reply:
+        assert (reply.status, (await reply.json())["bytes"]) == (201, 40)
 
 
 async def test_they_outlive_the_gateway(make_gateway: MakeGateway, tmp_path: Path) -> None:

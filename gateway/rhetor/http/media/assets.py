@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -22,6 +23,7 @@ from rhetor.core.content import Json
 from rhetor.core.errors import BadRequest
 from rhetor.core.media import extension_of
 from rhetor.http.house import HOUSE, PRINCIPAL
+from rhetor.http.reply import BODY_S
 from rhetor.http.stream import CallerLeft, abort
 from rhetor.pipeline.patience import Patience
 from rhetor.pipeline.shelving import shown
@@ -29,6 +31,7 @@ from rhetor.store.assets import UNTOLD, Asset, Assets, Writing
 from rhetor.wire.base import JSON_TYPE
 
 READ_S = 60.0  # for the next piece of an upload
+LEAST_BYTES_PER_S = 256 << 10  # of an upload, after the time that any body has: it holds a place meanwhile
 WRITE_S = 60.0  # for a caller to take a piece of what it fetches
 LISTED = 100
 MOST_LISTED = 1_000
@@ -46,6 +49,7 @@ SAFE_HEADERS = {
     "referrer-policy": "no-referrer",
     "cache-control": "private, no-transform",
 }
+T = TypeVar("T")
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
@@ -58,7 +62,7 @@ async def upload(http: web.Request) -> web.Response:
         raise BadRequest("the body is empty: send the file in it", param="body")
     media_type = http.headers.get("content-type", UNTOLD)
     async with assets.begin(owner, media_type, name=_name(http.query.get("name"))) as writing:
-        return await _keep(writing, _body(http))
+        return await _keep(writing, _body(http), _Arrival())
 
 
 async def assets(http: web.Request) -> web.Response:
@@ -186,35 +190,60 @@ def _disposition(asset: Asset, save: bool) -> str:
 
 
 async def _upload_form(http: web.Request, assets: Assets, owner: str) -> web.Response:
+    arrival = _Arrival()
     try:
         form = await http.multipart()
-        async for part in form:
+        while (part := await arrival.of(form.next())) is not None:
             if isinstance(part, BodyPartReader) and part.filename is not None:
                 media_type = part.headers.get("content-type", UNTOLD)
                 async with assets.begin(owner, media_type, name=_name(part.filename)) as writing:
-                    return await _keep(writing, _part_of(form, part))
+                    return await _keep(writing, _part_of(form, part), arrival)
     except (ValueError, HttpProcessingError) as error:
         raise BadRequest(f"the form cannot be read: {' '.join(str(error).split())}") from error
     raise BadRequest("the form has no file in it", param="file")
 
 
-async def _keep(writing: Writing, pieces: AsyncIterator[bytes]) -> web.Response:
+async def _keep(writing: Writing, pieces: AsyncIterator[bytes], arrival: _Arrival) -> web.Response:
     """
     Raises:
         BadRequest: the body does not come, or is cut off.
     """
     try:
-        while True:
-            async with asyncio.timeout(READ_S):
-                piece = await anext(pieces, b"")
-            if not piece:
-                break
+        while piece := await arrival.of(anext(pieces, b"")):
+            arrival.on_came(len(piece))
             await writing.write(piece)
-    except TimeoutError:
-        raise BadRequest(f"nothing came for {READ_S:g} s", status=408) from None
     except web.RequestPayloadError as error:
         raise BadRequest(f"the body cannot be read: {' '.join(str(error).split())}") from error
     return _json({"object": "asset", **shown(await writing.keep())}, 201)
+
+
+class _Arrival:
+    """The clock over an upload: as long as any body may take, and longer while it comes fast enough.
+
+    What we take to store it does not count.
+    """
+
+    def __init__(self) -> None:
+        self._left_s = BODY_S
+
+    def on_came(self, size_bytes: int) -> None:
+        self._left_s = min(self._left_s + size_bytes / LEAST_BYTES_PER_S, BODY_S)
+
+    async def of(self, coming: Awaitable[T]) -> T:
+        """
+        Raises:
+            BadRequest: status 408, it does not come in time.
+        """
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        try:
+            async with asyncio.timeout(min(READ_S, self._left_s)):
+                return await coming
+        except TimeoutError:
+            message = f"the body came too slowly: nothing for {READ_S:g} s, or little for {BODY_S:g} s"
+            raise BadRequest(message, status=408) from None
+        finally:
+            self._left_s -= loop.time() - began_s
 
 
 async def _body(http: web.Request) -> AsyncIterator[bytes]:
