@@ -7,9 +7,10 @@ import shutil
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import ConsoleMessage, Page, async_playwright
+from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
 
 CHROMIUM = shutil.which("chromium")
+PATIENCE_MS = 20_000  # of what is expected: others use the machine as well
 FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -19,6 +20,8 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--no-first-run",
 ]
+expect.set_options(timeout=PATIENCE_MS)
+
 # How Chromium notes an error reply, and a WebSocket that was not let in; pages handle those.
 REFUSED = ("Failed to load resource", "WebSocket connection to")
 

@@ -188,7 +188,7 @@ async def test_how_a_missing_token_is_told(guarded: Gateway, door: Door, kind: s
     assert (refused(await knock(guarded, door, b"{}"), door, 401)).kind == kind
 
 
-PUBLIC = {"/", "/health", "/ready", "/openapi.json", "/api/v1/discovery", *SIGNING_IN}
+PUBLIC = {"/", "/health", "/api/llm/health", "/ready", "/openapi.json", "/api/v1/discovery", *SIGNING_IN}
 
 
 async def test_what_answers_without_a_token(guarded: Gateway) -> None:

@@ -12,6 +12,7 @@ from rhetor.core.content import Image, Inline
 from rhetor.core.errors import Code
 from rhetor.core.request import Chat, Message, Request, Role
 from rhetor.pipeline import answer
+from rhetor.routing.catalog import Midstream
 from rhetor.testing import Gate, Step, cuts, fails, hangs, raw_frames
 from rhetor.transport.base import Progress
 from rhetor.wire.media import errand
@@ -84,6 +85,16 @@ class TestPatience:
             outcomes = [(a.target, a.outcome) for a in record.attempts]
             assert outcomes == [("a/small", Code.FIRST_EVENT_TIMEOUT), ("b/small", "ok")]
             assert heard.progress, "how far the first one was is told at once"
+
+    async def test_a_conversation_that_does_not_begin_is_begun_elsewhere(self) -> None:
+        async with drawing(Script(poll=working())) as house, asyncio.timeout(10):
+            house.hurry(first_event_s=SHORT_S, total_s=60.0)
+            asked = caption()
+            asked.stream = True
+            heard = await listen(house, asked)
+            await dismissed(house)
+
+            assert heard.meta["served_by"] == "b/small"
 
     async def test_a_picture_is_waited_for_although_somebody_streams(self) -> None:
         """How soon a conversation has to begin says nothing of pictures: they come when they are done."""
@@ -190,14 +201,21 @@ class TestLeaving:
         assert made == ["submit", "poll", "fetch"]
 
     @pytest.mark.parametrize(
-        ("cancel", "times"),
-        [([fails(500)] * 9, 3), ([fails(503), fails(429)], 3), ([LOST], 2), ([fails(404)], 1)],
+        ("cancel", "times", "in_vain"),
+        [
+            ([fails(500)] * 9, 3, True),
+            ([fails(503), fails(429)], 3, False),
+            ([LOST], 2, False),
+            ([fails(404)], 1, False),
+        ],
     )
     async def test_the_cancelling_is_repeated_where_there_is_sense_in_it(
-        self, cancel: list[Step], times: int
+        self, cancel: list[Step], times: int, in_vain: bool, caplog: pytest.LogCaptureFixture
     ) -> None:
+        """An operator is told of what works on, and is billed."""
         script = Script(poll=working().but(hangs()), cancel=[*cancel])
         assert await self.leave_at(script, "poll") == ["submit", "poll", *["cancel"] * times]
+        assert ("provider not told to stop" in caplog.messages) is in_vain
 
 
 class TestHedging:
@@ -249,6 +267,15 @@ class TestPaidOnce:
 
         async with drawing(Script(submit=[LOST])) as house:
             assert (await listen(house, draw())).media == FROM_B
+
+    @pytest.mark.parametrize("midstream", [Midstream.ERROR, Midstream.HOLD])
+    async def test_what_was_made_and_cannot_be_fetched(self, midstream: Midstream) -> None:
+        half = medium().but(cuts(after=1))
+        async with drawing(Script(result=[half, *[fails(503)] * 4])) as house:
+            await house.providers.pop("b").transport.close()
+            house.rule(midstream=midstream, retries=2)
+            await listen(house, draw())
+            assert calls(house["a"]).count("submit") == 1
 
     async def test_what_is_cheap_is_asked_again(self) -> None:
         async with drawing(Script(submit=[LOST])) as house:

@@ -11,8 +11,7 @@ from tests.testing.caller import CHAT, CHAT_PATH, Caller
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
-AT_ONCE_S = 0.25
-LARGE = "x" * 4_000_000  # more than the kernel buffers of both sides take
+LARGE = "x" * 32_000_000  # more than the kernel buffers of both sides take, which Linux lets grow to 10 MB
 
 PHASES: list[Point] = ["request", "headers", 0, 1, "half", 3]
 
@@ -32,8 +31,8 @@ async def test_sees_the_caller_leave_while_it_hangs(
 
         await (caller.leave() if politely else caller.break_off())
 
-        await seen.aborted(within_s=AT_ONCE_S)
-    await upstream.connections.closed(within_s=AT_ONCE_S)
+        await seen.aborted()
+    await upstream.connections.closed()
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
@@ -48,7 +47,7 @@ async def test_sees_the_caller_leave_who_does_not_read(upstream: Upstream, strea
 
         await caller.leave()
 
-        await seen.aborted(within_s=AT_ONCE_S)
+        await seen.aborted()
 
 
 async def test_a_reply_that_was_read_is_complete(upstream: Upstream) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from rhetor.routing.plan import Candidate
 from rhetor.transport.base import Progress, Response
 from rhetor.wire.base import Chunk, Decoder, Follow
 from rhetor.wire.refusals import code_of_status, refused, retry_after_s
+
+log = logging.getLogger(__name__)
 
 ERROR_BODY_BYTES = 64 * 1024  # an error page longer than this says nothing more
 
@@ -297,27 +300,31 @@ async def undo(
 
 async def dismissed(provider: Provider, call: Call) -> None:
     """Send a call whose reply nobody needs, and send it again where it met a moment's trouble."""
-    pause_s = FAREWELL_PAUSE_S
+    pause_s, trouble = FAREWELL_PAUSE_S, "it did not answer"
     with suppress(TimeoutError):
         async with asyncio.timeout(UNDO_S):
             for n in range(1, MOST_FAREWELLS + 1):
-                after_s = await _farewell(provider, call)
-                if after_s is None or n == MOST_FAREWELLS:
+                if (error := await _farewell(provider, call)) is None:
                     return
-                await asyncio.sleep(max(pause_s, after_s))
-                pause_s *= 4
+                trouble = error.message
+                if n < MOST_FAREWELLS:
+                    await asyncio.sleep(max(pause_s, error.retry_after_s or 0.0))
+                    pause_s *= 4
+    log.warning("provider not told to stop", extra={"provider": provider.id, "reason": trouble})
 
 
-async def _farewell(provider: Provider, call: Call) -> float | None:
-    """None: it arrived, or there is no sense in sending it again; else how long not to."""
+async def _farewell(provider: Provider, call: Call) -> RhetorError | None:
+    """None: it arrived, or there is no sense in sending it again."""
     try:
         response = await provider.transport.open(call, Progress())
     except UpstreamError as error:
-        return (error.retry_after_s or 0.0) if error.code in PASSING else None
+        return error if error.code in PASSING else None
     response.close()
-    if 200 <= response.status < 300 or code_of_status(response.status) not in PASSING:
+    code = code_of_status(response.status)
+    if 200 <= response.status < 300 or code not in PASSING:
         return None
-    return retry_after_s({name.lower(): value for name, value in response.headers.items()}) or 0.0
+    after_s = retry_after_s({name.lower(): value for name, value in response.headers.items()})
+    return UpstreamError(f"status {response.status}", code, retry_after_s=after_s)
 
 
 def _is_whole(last: Chunk) -> bool:

@@ -338,15 +338,19 @@ class Attempts:
                 if last.follow is None:
                     answer.complete = True  # in one piece: nothing of it was said to anybody yet
                     return answer
-                ends_s = self._on_accepted(target, patience, last.follow.after_s, ends_s)
+                if self._is_paid_by_the_piece:
+                    ends_s = self._on_accepted(target, patience, last.follow.after_s, ends_s)
                 await answer.go_on(last.follow)
                 if spoken:
                     return answer
         except BaseException:
-            if answer.unheard:
-                self._paid += (target,)
-            answer.close(self._dismiss)
+            self._give_up(answer)
             raise
+
+    def _give_up(self, answer: Answer) -> None:
+        if answer.unheard:
+            self._paid += (answer.target,)
+        answer.close(self._dismiss)
 
     async def _opened(self, provider: Provider, prepared: Prepared, progress: Progress) -> Response:
         """The response to a request. What it has begun is stopped, also where nobody waits for the answer."""
@@ -387,7 +391,7 @@ class Attempts:
                 if size > WHOLE_LIMIT_BYTES:
                     raise UpstreamError("the reply is larger than any real one", Code.PROTOCOL)
         except BaseException:
-            answer.close(self._dismiss)
+            self._give_up(answer)
             raise
         finally:
             watch.close()

@@ -46,9 +46,8 @@ log = logging.getLogger(__name__)
 STORE_S = 60.0  # for the last piece of a large medium to reach its disk
 INLINE_BYTES = 8 << 20  # of all media in one reply; larger ones are fetched
 RESCUED_BYTES = 4 << 20  # the same where they are told only if need be: each reply that is made holds so much
-DECODED_BYTES = (
-    1 << 20
-)  # of base64 at once, in groups of four; more would keep others waiting, in a thread as well
+# Of base64 at once, in groups of four: more would keep others waiting, in a thread as well.
+DECODED_BYTES = 1 << 20
 MADE, LINEAGE, PROMPT, CHAIN = "assets", "generation", "generation_prompt", "generation_chain"
 NOT_STORED = "not_stored"
 """Where the metadata of a trip tell what came of it."""

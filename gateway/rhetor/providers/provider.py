@@ -79,7 +79,6 @@ class Provider:
         """By language."""
         self._quotable = tuple(key.encode() for key in keys if key is not None and len(key) >= QUOTABLE_KEY)
         self.keyless = row.auth.required and not any(keys)
-        self._base_url = row.base_url.rstrip("/")
         self._guarded = ANYTHING not in allowed_hosts and stands_inside(row)
         """Callers may not have it fetch whatever it can reach."""
         self._allowed_hosts = frozenset(allowed_hosts)

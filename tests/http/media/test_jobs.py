@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from rhetor.core.errors import Code, RhetorError
+from rhetor.store.assets import Writing
 from rhetor.testing import Gate, Upstream, fails, hangs, raw_frames
 from rhetor.testing.script import Step
 from rhetor.testing.seen import Seen
@@ -227,6 +229,21 @@ async def test_a_large_result_passes_through_little_memory(gateway: Gateway, ups
     assert ended["assets"][0]["bytes"] == pieces << 20
     assert gateway.app.house.recordings.total_bytes < 1 << 20
     assert (await gateway.get(job["result_url"]))[1]["assets"][0]["sha256"] == ended["assets"][0]["sha256"]
+
+
+async def test_what_cannot_be_stored_is_downloaded_all_the_same(
+    gateway: Gateway, predictions: Predictions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write(writing: Writing, data: bytes) -> None:
+        raise RhetorError("the disk is gone", Code.UNAVAILABLE)
+
+    monkeypatch.setattr(Writing, "write", write)
+    predictions.done = True
+    said = await until(gateway, await begun(gateway, PREDICTED), "completed")
+    assert said["not_stored"] == "the disk is gone"
+    async with gateway.session.get(gateway.url + said["download_url"]) as reply:
+        assert (reply.status, reply.content_type, await reply.read()) == (200, "image/png", PNG)
+        assert reply.headers["content-disposition"].startswith("attachment")
 
 
 async def test_what_breaks_off_leaves_no_half_asset(gateway: Gateway, upstream: Upstream) -> None:

@@ -21,6 +21,7 @@ from aiohttp.http import HttpProcessingError
 
 from rhetor.core.content import Json
 from rhetor.core.errors import BadRequest
+from rhetor.core.events import Medium
 from rhetor.core.media import extension_of
 from rhetor.http.house import HOUSE, PRINCIPAL
 from rhetor.http.reply import BODY_S
@@ -98,10 +99,11 @@ async def send(http: web.Request, asset: Asset, save: bool = False) -> web.Strea
     """
     save = save or http.query.get("download", "").lower() in ("1", "true")
     tag = f'"{asset.digest}"'
+    name = asset.name or f"{asset.id}.{extension_of(asset.media_type)}"
     headers = {
         **SAFE_HEADERS,
         "content-type": asset.media_type,
-        "content-disposition": _disposition(asset, save),
+        "content-disposition": _disposition(name, asset.media_type, save),
         "etag": tag,
         "accept-ranges": "bytes",
     }
@@ -119,6 +121,13 @@ async def send(http: web.Request, asset: Asset, save: bool = False) -> web.Strea
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = wanted.end - wanted.start
     return await _send(http, response, asset, wanted)
+
+
+def saved(medium: Medium, name: str) -> web.Response:
+    """A small medium that is no asset, for browsers to put into a file of this name, without its ending."""
+    disposition = _disposition(f"{name}.{extension_of(medium.media_type)}", medium.media_type, save=True)
+    headers = {**SAFE_HEADERS, "content-type": medium.media_type, "content-disposition": disposition}
+    return web.Response(body=medium.data, headers=headers)
 
 
 async def _send(
@@ -182,9 +191,8 @@ def _has(tags: str | None, tag: str) -> bool:
     return tags is not None and any(it.strip().removeprefix("W/") in (tag, "*") for it in tags.split(","))
 
 
-def _disposition(asset: Asset, save: bool) -> str:
-    name = asset.name or f"{asset.id}.{extension_of(asset.media_type)}"
-    how = "attachment" if save or SHOWN.fullmatch(asset.media_type.lower()) is None else "inline"
+def _disposition(name: str, media_type: str, save: bool) -> str:
+    how = "attachment" if save or SHOWN.fullmatch(media_type.lower()) is None else "inline"
     plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
     return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 

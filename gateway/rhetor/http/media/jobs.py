@@ -15,15 +15,16 @@ from aiohttp import web
 from rhetor import tasks
 from rhetor.core.content import Json, JsonValue
 from rhetor.core.errors import BadRequest, Code, RhetorError
+from rhetor.core.events import Folder, Medium
 from rhetor.core.ids import new_id
 from rhetor.http.admission import CLOSING
 from rhetor.http.house import HOUSE, PRINCIPAL, House
 from rhetor.http.media.asked import Asked, read_asked
-from rhetor.http.media.assets import send
+from rhetor.http.media.assets import saved, send
 from rhetor.http.recorded import KEY_HEADER, keepalive_of, repeat_of, retention_of
 from rhetor.http.reply import UnderWay, bytes_of, of_caller, refusal, reply_info, stream
 from rhetor.pipeline.recording import Recording, State
-from rhetor.pipeline.shelving import CHAIN, LINEAGE, MADE, PROMPT
+from rhetor.pipeline.shelving import CHAIN, LINEAGE, MADE, NOT_STORED, PROMPT
 from rhetor.wire import fields
 from rhetor.wire.base import JSON_TYPE, STREAM_TYPE
 from rhetor.wire.generate import GENERATE, GENERATE_DOOR
@@ -150,14 +151,19 @@ async def download(http: web.Request) -> web.StreamResponse:
     found = _ended(http)
     if found.error is not None:
         return refusal(GENERATE, found.error, found.id, found.meta)
-    made = [it for it in _made(found) if isinstance(it, dict) and it.get("id") is not None]
+    house = http.app[HOUSE]
+    told = await _told(house, found) if NOT_STORED in found.meta else {}
+    kept: dict[int, Medium | str] = {**told, **_stored(found)}
+    made = [*sorted(kept.items())]
     if not made:
         return await result(http)
     index = http.query.get("index", "0")
     if not (index.isascii() and index.isdigit() and len(index) <= DIGITS and int(index) < len(made)):
         raise BadRequest(f"index: expected a number from 0 to {len(made) - 1}", param="index")
-    assets, owner = http.app[HOUSE].assets, http.get(PRINCIPAL) or ""
-    return await send(http, await assets.find(owner, str(made[int(index)]["id"])), save=True)
+    place, it = made[int(index)]
+    if isinstance(it, Medium):
+        return saved(it, f"{found.id}-{place}")
+    return await send(http, await house.assets.find(http.get(PRINCIPAL) or "", it), save=True)
 
 
 def find(http: web.Request) -> Recording:
@@ -205,7 +211,7 @@ def described(job: Recording, place: str) -> dict[str, JsonValue]:
     }
     if made := _made(job):
         said["assets"] = [*made]
-    for name in (LINEAGE, PROMPT, CHAIN):
+    for name in (LINEAGE, PROMPT, CHAIN, NOT_STORED):
         if name in meta and job.ended:
             said[name] = meta[name]
     if job.ended and job.error is None:
@@ -226,6 +232,25 @@ def _progress(job: Recording) -> Json:
 def _made(job: Recording) -> list[JsonValue]:
     made = job.meta.get(MADE)
     return made if isinstance(made, list) else []
+
+
+def _stored(job: Recording) -> dict[int, str]:
+    """The ids of assets that it made, by their places in its reply."""
+    made = (it for it in _made(job) if isinstance(it, dict))
+    return {
+        index: id for it in made if isinstance(index := it["index"], int) and isinstance(id := it["id"], str)
+    }
+
+
+async def _told(house: House, job: Recording) -> dict[int, Medium]:
+    """Media that are in its reply, since they could not be stored, by their places there."""
+    folder = Folder()
+    async with house.recordings.follow(job, replace(job.request, stream=False)) as follower:
+        async for chunk in follower.chunks():
+            for event in chunk.events:
+                folder.add(event)
+    media = folder.result().media
+    return {index: medium for index, medium in media.items() if isinstance(medium, Medium)}
 
 
 def _jobs_of(house: House, principal: str | None) -> list[Recording]:
