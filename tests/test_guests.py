@@ -17,6 +17,7 @@ from rhetor.app import App
 from rhetor.assembly import load
 from rhetor.config import ConfigError, Problem
 from rhetor.core.errors import BadRequest
+from rhetor.plugins.guest.transport import GuestTransport
 from rhetor.plugins.lock import FILE, turn
 from rhetor.tasks import spawn
 from rhetor.testing import Gate, Upstream, hangs, says
@@ -280,6 +281,20 @@ async def test_two_at_the_same_time_are_both_there(make_gateway: MakeGateway, tm
     await asyncio.gather(*(add(gateway, source) for source in sources), gateway.app.reload())
     assert [each["id"] for each in (await gateway.get("/v1/plugins"))[1]["data"]] == ["cow", "dog", "hen"]
     assert {"cow", "hen", "dog"} <= set(gateway.app.house.catalog.providers)
+
+
+async def test_one_that_is_removed_while_it_is_made_ready_is_no_failure_of_ours(
+    make_gateway: MakeGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = await make_gateway(given(tmp_path))
+
+    async def prepare(_: GuestTransport) -> None:
+        assert (await gateway.app.guests.remove("cow"))["status"] == "removed"
+
+    monkeypatch.setattr(GuestTransport, "prepare", prepare)
+    source = plugin_folder(tmp_path / "cow", COW, cow_dot_py=COW_PY)
+    status, body = await gateway.post("/v1/plugins", {"source": source})
+    assert (status, "'cow' was removed while what it needs was installed" in str(body)) == (409, True)
 
 
 async def test_a_lock_file_that_breaks_takes_nothing_from_a_gateway_that_runs(

@@ -378,7 +378,11 @@ class Guests:
         return change
 
     async def prepared(self, id: str) -> Json:
-        """See that the programs of a plugin can run, which installs what they need: how it stands then."""
+        """See that the programs of a plugin can run, which installs what they need: how it stands then.
+
+        Raises:
+            BadRequest: conflict, somebody has removed it meanwhile.
+        """
         plugin = self.book.plugin(id)
         if plugin is None or not plugin.manifest:
             return {}
@@ -393,6 +397,8 @@ class Guests:
                 troubles.append(self._redactor.text(error.message))
             finally:
                 await lease.close()
+        if self.book.plugin(id) is None:
+            raise BadRequest(f"{id!r} was removed while what it needs was installed", Code.CONFLICT)
         return {**self._report(id), "troubles": troubles}
 
     def _lease(self, spec: CodeSpec, config: Config) -> Lease[GuestTransport]:

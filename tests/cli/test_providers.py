@@ -16,6 +16,7 @@ import yaml
 from rhetor.cli import main
 from rhetor.cli.providers.place import FolderPlace
 from rhetor.core.errors import RhetorError
+from rhetor.guests import Guests
 from rhetor.testing import Upstream
 from tests.cli.conftest import Finished
 from tests.conftest import MakeGateway, free_port, settings
@@ -162,9 +163,19 @@ def test_what_the_configuration_names_is_not_removed(run: Run, write: Any, tmp_p
 
 
 async def test_a_running_gateway_has_it_at_once(
-    run: Run, make_gateway: MakeGateway, upstream: Upstream, tmp_path: Path
+    run: Run, make_gateway: MakeGateway, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever may write its folder needs no token of its own: the gateway looks there again."""
+    """Whoever may write its folder needs no token of its own: the gateway looks there again.
+
+    It does so before anything is installed, which somebody may interrupt.
+    """
+    known: list[bool] = []
+
+    async def prepared(ours: Guests, id: str, really: Any = Guests.prepared) -> Any:
+        known.append(gateway.app.guests.book.plugin(id) is not None)
+        return await really(ours, id)
+
+    monkeypatch.setattr(Guests, "prepared", prepared)
     port = free_port()
     plugins = {"folder": str(tmp_path / "plugins")}
     gateway = await make_gateway(settings(server={"port": port}, plugins=plugins))
@@ -173,7 +184,7 @@ async def test_a_running_gateway_has_it_at_once(
         tmp_path / "lab", manifest("lab", f"{upstream.base_url}/v1", ", local: true, models: [small]")
     )
     by_hand = await asyncio.to_thread(run, "add", source, "--config", config)
-    assert (by_hand.code, by_hand.err) == (0, "")
+    assert (by_hand.code, by_hand.err, known) == (0, "", [True])
     chat = {"model": "lab/small", "messages": [{"role": "user", "content": "hi"}]}
     assert (await gateway.post("/v1/chat/completions", chat))[0] == 200
     listed = await asyncio.to_thread(run, "list", "--check", "--url", gateway.url)

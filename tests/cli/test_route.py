@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rhetor.cli import route
 from rhetor.testing import Upstream, fails
 from rhetor.testing.nowhere import refused
 from tests.cli.conftest import Rhetor
@@ -54,6 +55,13 @@ async def test_what_cannot_be_explained(
     finished = await rhetor("route", "explain", *arguments, "--config", str(file))
     assert (finished.code, finished.out) == (1, "")
     assert words in finished.err
+
+
+def test_no_words_of_others_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    told = {"target": "lab/a\x1b[2J", "reason": "said: no\n  ✗  you"}
+    route._print({"route": "r\x9b", "strategy": "ordered", "targets": [told], "left_out": [told]})
+    said = "lab/a\ufffd[2J  said: no   ✗  you"
+    assert capsys.readouterr().out == f"r\ufffd (ordered)\n  1. {said}\n  ✗  {said}\n"
 
 
 async def test_a_running_gateway_knows_how_they_are_doing(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rhetor.cli import main
+from rhetor.cli import main, services
 from tests.cli.conftest import PATIENCE_S, Start
 from tests.conftest import Gateway, MakeGateway, settings
 from tests.services.children import is_alive
@@ -72,6 +72,17 @@ async def test_what_does_not_work_is_a_sentence(rhetor: Terminal) -> None:
     assert "✗ broken is not started, since something is missing: command: no-such wanted" in err
     unknown = await rhetor("restart", "nobody")
     assert unknown[2] == "✗ no service is called 'nobody'; there are broken, tiny\n"
+
+
+def test_no_words_of_others_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = "red\x1b[2J\nreal"
+    needed = {"name": "command", "wanted": odd, "found": "it", "met": True}
+    told = dict.fromkeys(("state", "since", "url", "pid", "own", "needed_by", "restarts", "error"))
+    services._print({**told, "name": "s", "requirements": [needed]})
+    services._print_table([["s"] * 6 + [odd]])
+    out = capsys.readouterr().out
+    assert "needs        ✓ command: red\ufffd[2J real (it)\n" in out
+    assert out.endswith("  s  red\ufffd[2J real\n")
 
 
 async def test_lines_are_followed_until_ctrl_c(start: Start, lab: Gateway) -> None:

@@ -1,6 +1,7 @@
 """A local server as services are, small: it answers at /health and speaks enough of OpenAI's language.
 
-`server.py PORT [--folder F] [--slow S] [--say WORDS] [--unwell N] [--leave]`, started as a script.
+`server.py PORT [--folder F] [--slow S] [--say WORDS] [--unwell N] [--well N]
+[--leave]`, started as a script.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/health":
             Handler.looks += 1
-            self.answer(200 if Handler.looks > self.options.unwell else 503, {"ok": True})
+            well = 0 < Handler.looks - self.options.unwell <= self.options.well
+            self.answer(200 if well else 503, {"ok": well})
         elif self.path == "/v1/models":
             self.answer(200, {"object": "list", "data": [{"id": "tiny", "object": "model"}]})
         elif self.path == "/environment":
@@ -87,6 +89,7 @@ def main() -> None:
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--say", default="")
     parser.add_argument("--unwell", type=int, default=0)
+    parser.add_argument("--well", type=int, default=1_000_000)
     parser.add_argument("--leave", action="store_true")
     options = parser.parse_args()
     with open(os.path.join(options.folder, "starts"), "a") as file:

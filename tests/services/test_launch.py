@@ -15,7 +15,7 @@ import pytest
 from rhetor.services import listening
 from rhetor.services.launch import Program
 from rhetor.services.ports import LOOPBACK, Ports
-from rhetor.services.probing import answers_at, takes_connections
+from rhetor.services.probing import ANY, answers_at, takes_connections
 from rhetor.services.process import Spec
 from rhetor.services.supervisor import Plan, Service
 from tests.services.children import HOUSE
@@ -77,5 +77,6 @@ async def test_whose_a_port_is(tmp_path: Path) -> None:
         assert listening.is_held(port, lambda pid: pid == 1) is False
         assert await takes_connections(1.0)(f"http://{LOOPBACK}:{port}")
         assert not await answers_at("/", 0.1)(f"http://{LOOPBACK}:{port}")  # it says nothing
+        assert not await answers_at("/", 0.1, ANY)(f"http://{LOOPBACK}:{port}")
     assert listening.is_held(port, lambda pid: True) is None
     assert not await takes_connections(1.0)(f"http://{LOOPBACK}:{port}")

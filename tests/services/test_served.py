@@ -135,6 +135,22 @@ async def test_one_that_hangs_is_started_anew_when_a_call_was_given_up(roster: R
     assert len(roster.starts("s")) == 2
 
 
+async def test_one_that_says_that_it_is_ill_does_not_hang(roster: Roster) -> None:
+    """It is ready only when it is well; later any answer at its health path will do."""
+    health = Health(path="/health", timeout_s=PATIENCE_S, silent_s=0.01)
+    roster.services.define("s", spec("--unwell", "1", "--well", "1", health=health))
+    way = transport(roster)
+    (await way.open(Call("GET", f"{URL}/v1/models"), Progress())).close()
+    service = roster.services.get("s").service
+    assert service is not None
+    service.waited_in_vain()
+    await until(lambda: service._checking is None, PATIENCE_S)
+    assert state(roster) is State.READY
+    said = [line.text for line in roster.services.logs("s").latest(100)]
+    assert said.count("GET /health") == 3
+    await way.close()
+
+
 async def test_one_that_may_be_busy_with_somebody_else_is_left_alone(roster: Roster) -> None:
     """However long it is silent: whoever waits for it has a clock. Others wait until it is heard of."""
     roster.services.define("s", spec(health=HANGS))

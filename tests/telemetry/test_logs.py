@@ -19,6 +19,8 @@ from rhetor.telemetry.logs import MIN_SECRET_LENGTH, REDACTED, JsonFormatter, Re
 KNOWN = "correct horse battery staple"
 """A secret that looks like nothing in particular: only learning it helps."""
 
+JWT = "eyJjYW5hcnki.eyJjYW5hcnki.c2ln"
+
 SHAPED = (
     "sk-canary-3f9a1c7e5b",
     "sk-ant-api03-canary_0123",
@@ -28,7 +30,7 @@ SHAPED = (
     "Bearer canary.0123",
     "bearer   canary0123",
     "Basic Y2FuYXJ5OmNhbmFyeQ==",
-    "eyJjYW5hcnki.eyJjYW5hcnki.c2ln",
+    JWT,
     "hf_canary0123456789",
 )
 """Secrets that nobody told us of, in the shapes that vendors give them."""
@@ -137,6 +139,24 @@ class TestRedaction:
             as_json(extra={"url": "http://me:hush@lab.example/v1"})["url"]
             == f"http://{REDACTED}@lab.example/v1"
         )
+
+    @pytest.mark.parametrize("joint", ["-", ":", " ", "=", "é-"])
+    def test_a_token_is_seen_behind_whatever_ends_a_word(self, joint: str) -> None:
+        assert Redactor().text(f"session{joint}{JWT} begins") == f"session{joint}{REDACTED} begins"
+
+    @pytest.mark.parametrize(
+        "text",
+        ["-eyJ", "eyJaaaaaaaa-", "-eyJaaaaaaaa.", "eyJaaaaaaaa.-eyJbbbbbbbb:", "Bearer ", "Bearer\t\t",
+         "Basic=", "-sk-", "-AIza", "://", "://a:", "a://b@", "a@b-", "correct horse "],
+    )  # fmt: skip
+    def test_no_text_holds_everybody_up(self, text: str) -> None:
+        """Each takes milliseconds; if the work grew with the square of the length it were minutes."""
+        redactor = Redactor()
+        redactor.learn([KNOWN])
+        much = f"Bearer{' ' * (1 << 18)}://{text * ((1 << 18) // len(text))}"
+        out = redactor.text(f"{much} {KNOWN}, {JWT}, http://me:hush@lab.example, Bearer canary.0123")
+        assert [secret for secret in (KNOWN, JWT, "hush", "canary") if secret in out] == []
+        assert redactor.cut(much) < len(much)
 
     def test_a_broken_log_call_shows_nothing_either(self, capsys: pytest.CaptureFixture[str]) -> None:
         """The standard library would print the arguments to stderr as they are."""

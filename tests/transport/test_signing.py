@@ -94,7 +94,7 @@ class Source:
         self.threads.add(threading.get_ident())
         assert self.gate.wait(5)
         if self.fails:
-            raise UpstreamError("no credentials", Code.NO_KEY)
+            raise UpstreamError("no credentials", Code.NO_KEY, status=429, retry_after_s=7.0, origin="cloud")
         return self.asked, next(self._good_s)
 
     async def settled(self) -> None:
@@ -164,8 +164,10 @@ async def test_a_failure_is_told_to_all_who_ask_for_a_while_and_then_tried_again
     with pytest.raises(UpstreamError, match="no credentials") as caught:
         await source.kept.get()
     assert caught.value.code is Code.NO_KEY
-    assert all(isinstance(it, UpstreamError) for it in failures)
     assert len({id(it) for it in (*failures, caught.value)}) == 4
+    for it in (*failures, caught.value):
+        assert isinstance(it, UpstreamError)
+        assert (it.status, it.retry_after_s, it.origin) == (429, 7.0, "cloud")
     assert source.asked == 1
     source.now_s = FAILED_S
     assert await source.kept.get() == 2

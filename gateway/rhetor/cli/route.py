@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from rhetor.cli.remote import Remote
 from rhetor.cli.setting import add_config_option, furnish
+from rhetor.cli.terminal import printable, printed
 from rhetor.core.capability import Capability
 from rhetor.core.content import JsonValue
 from rhetor.core.errors import RhetorError
@@ -66,7 +67,7 @@ async def _work_out(arguments: argparse.Namespace) -> int:
     try:
         _print(explained(app.house.pipeline.explain(_request(arguments))))
     except (RhetorError, ValueError) as error:
-        print(f"✗ {error}", file=sys.stderr)
+        print(f"✗ {printable(str(error))}", file=sys.stderr)
         return 1
     finally:
         await app.stop()
@@ -93,11 +94,10 @@ def _request(arguments: argparse.Namespace) -> Request:
 def _print(plan: Mapping[str, JsonValue]) -> None:
     targets, left_out = _rows(plan["targets"]), _rows(plan["left_out"])
     width = max((len(name) for name, _ in (*targets, *left_out)), default=0)
-    print(f"{plan['route']} ({plan['strategy']})")
-    for n, (name, reason) in enumerate(targets, 1):
-        print(f"  {n}. {name:<{width}}  {reason}")
-    for name, reason in left_out:
-        print(f"  ✗  {name:<{width}}  {reason}")
+    head = f"{plan['route']} ({plan['strategy']})"
+    asked = [f"  {n}. {name:<{width}}  {reason}" for n, (name, reason) in enumerate(targets, 1)]
+    others = [f"  ✗  {name:<{width}}  {reason}" for name, reason in left_out]
+    print(printed([head, *asked, *others]))
 
 
 def _rows(said: JsonValue) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from rhetor.cli.doctor import lines_of, providers_found
 from rhetor.cli.engines import HELLO, WISHES, show
 from rhetor.cli.remote import Remote
 from rhetor.cli.setting import add_config_option, furnish
+from rhetor.cli.terminal import printable, printed
 from rhetor.config import ConfigError
 from rhetor.core.errors import RhetorError
 from rhetor.tasks import Tasks
@@ -130,16 +131,16 @@ async def _say_hello(app: App) -> None:
         async with asyncio.timeout(LOOK_AROUND_S):
             await app.discovered.wait()
     print(f"\nRhetor listens on {app.url}\n")
-    print("\n".join(lines_of(list(providers_found(app)))))
+    print(printed(lines_of(list(providers_found(app)))))
     if not any(member.secrets for member in app.members.values()):
         print("\nA vendor's key switches it on: OPENAI_API_KEY, ANTHROPIC_API_KEY, …; see `rhetor doctor`.")
     print(f"\nA first generation, through {app.url}/v1/chat/completions:\n\n  > {HELLO}\n  ", end="")
     remote = Remote(app.url, app.some_token())
     try:
         answered = await say(remote, "auto", HELLO)
-        print(f"\n\n  answered by {answered}")
+        print(f"\n\n  answered by {printable(answered)}")
     except RhetorError as error:
-        print(f"✗ {app.redactor.text(error.message)}")
+        print(f"✗ {printable(app.redactor.text(error.message))}")
     finally:
         await remote.close()
     print(f"\nPage           {app.url}/")

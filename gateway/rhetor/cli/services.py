@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from rhetor.cli.remote import Remote, add_gateway_options
 from rhetor.cli.sessions import words
-from rhetor.cli.terminal import printable
+from rhetor.cli.terminal import printable, printed
 from rhetor.core.content import Json
 from rhetor.core.errors import RhetorError
 from rhetor.wire import fields
@@ -90,7 +90,7 @@ def _doing(does: str) -> Command:
     async def do(arguments: argparse.Namespace, remote: Remote) -> int:
         told = await remote.ask("POST", f"{_path(arguments.name)}/{does}")
         where = f" at {told['url']}" if told.get("url") else ""
-        print(f"{told['name']} is {told['state']}{where}")
+        print(printable(f"{told['name']} is {told['state']}{where}"))
         return 0
 
     return do
@@ -118,10 +118,10 @@ async def _logs(arguments: argparse.Namespace, remote: Remote) -> int:
 async def _cleanup(arguments: argparse.Namespace, remote: Remote) -> int:
     told = await remote.ask("POST", f"{ROOT}/cleanup")
     composed = ", ".join(fields.texts(told, "composed")) or "none"
-    print(f"{told['processes']} left processes ended; containers removed: {composed}")
+    print(printable(f"{told['processes']} left processes ended; containers removed: {composed}"))
     errors = fields.texts(told, "errors")
     for error in errors:
-        print(f"✗ {error}", file=sys.stderr)
+        print(f"✗ {printable(error)}", file=sys.stderr)
     return 1 if errors else 0
 
 
@@ -160,7 +160,7 @@ def _print(service: Json) -> None:
     marks = {True: "✓", False: "✗", None: "?"}
     for it, _ in fields.objects(service, "requirements"):
         mark = marks[fields.optional_flag(it, "met")]
-        print(f"{'needs':<12} {mark} {it['name']}: {it['wanted']} ({it['found']})")
+        print(printed([f"{'needs':<12} {mark} {it['name']}: {it['wanted']} ({it['found']})"]))
 
 
 def _print_line(line: Json) -> None:
@@ -169,5 +169,5 @@ def _print_line(line: Json) -> None:
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[n]) for row in rows) for n in range(len(COLUMNS))]
-    for row in rows:
-        print("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    cells = [[f"{text:<{width}}" for text, width in zip(row, widths, strict=True)] for row in rows]
+    print(printed("  ".join(row).rstrip() for row in cells))

@@ -17,7 +17,7 @@ from rhetor.services.environment import ENGINE, Resolve, inherited, secrets_of, 
 from rhetor.services.house import House
 from rhetor.services.launch import Launcher, Program, Running
 from rhetor.services.ports import Ports
-from rhetor.services.probing import answers_at, takes_connections
+from rhetor.services.probing import ANY, answers_at, takes_connections
 from rhetor.services.process import OnSaid, Spec
 from rhetor.services.requirements import Requirement, check
 from rhetor.services.reuse import Reused
@@ -80,12 +80,15 @@ class Maker:
         """
         health = spec.health
         alive = takes_connections(health.timeout_s)
-        found = alive if health.path is None else answers_at(health.path, health.timeout_s)
+        found, well = alive, None
+        if health.path is not None:
+            found = answers_at(health.path, health.timeout_s)
+            well = answers_at(health.path, health.timeout_s, ANY)
         plan = Plan(
             label=entry.name,
             ready=health.says.encode() if health.says is not None else found,
             alive=alive,
-            well=None if health.path is None else found,
+            well=well,
             silent_s=health.silent_s,
             start_s=spec.start_s,
             idle_stop_s=None if spec.always else spec.idle_stop_s,

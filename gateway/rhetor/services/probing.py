@@ -1,8 +1,9 @@
-"""Whether a server is ready: it answers at a path, or it takes connections."""
+"""Whether a server is ready, or lives: it answers at a path, or it takes connections."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -13,13 +14,14 @@ from rhetor.transport.base import Progress
 from rhetor.transport.pool import HttpPool
 
 WELL = range(200, 400)
+ANY = range(100, 1000)  # one that says it is ill does not hang
 MOST_BYTES = 64 * 1024  # of what it says there
 HEADERS = {"user-agent": "rhetor", "accept": "*/*"}
 PORTS = {"http": 80, "https": 443}
 
 
-def answers_at(path: str, within_s: float) -> Probe:
-    """Whether it answers there with a status below 400."""
+def answers_at(path: str, within_s: float, statuses: Container[int] = WELL) -> Probe:
+    """Whether it answers there with one of these statuses; where none are given, with one below 400."""
 
     async def probe(origin: str) -> bool:
         pool = HttpPool(1, within_s)  # for one call: what listens here next time may be somebody else
@@ -33,7 +35,7 @@ def answers_at(path: str, within_s: float) -> Probe:
             pass  # what it has said until then counts
         finally:
             await pool.close()
-        return status in WELL
+        return status in statuses
 
     return probe
 

@@ -70,7 +70,7 @@ class Plan:
     """Who finds out whether it still takes connections, when somebody doubts it; None: as for `ready`, and
     where that is words, nobody."""
     well: Probe | None = None
-    """Who finds out whether it still works, when somebody has waited in vain; None: nobody can."""
+    """Who finds out whether it still answers, when somebody has waited in vain; None: nobody can."""
     silent_s: float = 60.0
     """For so long it may neither be well nor be heard of, while no call waits for it."""
     start_s: float = 30.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from importlib.util import find_spec
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -91,11 +92,11 @@ class Kept(Generic[Value]):
                 self._begin()
             return self._value
         if self._failure is not None and now_s < self._failed_until_s:
-            raise _anew(self._failure) from self._failure
+            raise copy(self._failure) from self._failure  # whoever gets an error may write into it
         try:
             value, _ = await asyncio.shield(self._begin())
         except UpstreamError as error:
-            raise _anew(error) from error
+            raise copy(error) from error
         return value
 
     def _begin(self) -> asyncio.Future[tuple[Value, float]]:
@@ -129,11 +130,6 @@ def lacking(scheme: str) -> str | None:
     except ModuleNotFoundError:
         found = None
     return None if found is not None else f"{library} is not installed: pip install 'rhetor[{extra}]'"
-
-
-def _anew(error: UpstreamError) -> UpstreamError:
-    """The same for somebody else: whoever gets an error may write into it."""
-    return UpstreamError(error.message, error.code)
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -19,8 +19,13 @@ from rhetor.http.checkup import check_all
 from rhetor.plugins.desk import Change, Desk, Wish
 
 PATH = "/v1/plugins"
+RELOAD = "/api/v1/reload"
 STRANGERS = frozenset({404, 405, 501})
 ABSENT = frozenset({Code.CONNECT_FAILED, Code.CONNECT_TIMEOUT})
+
+
+async def _nobody_listens() -> None:
+    pass
 
 
 class Place(Protocol):
@@ -127,7 +132,8 @@ class FolderPlace:
         self._again = again
         self._remote = remote
         self._given_up = threading.Event()
-        self.has_changed = False
+        self.on_change: Callable[[], Awaitable[object]] = _nobody_listens
+        """Awaited when something was written down, before what may take its time."""
         self.where = str(app.guests.all()["folder"] or "nowhere")
 
     async def all(self) -> Json:
@@ -170,7 +176,8 @@ class FolderPlace:
         await asyncio.to_thread(self._app.guests.write, desk, change)
         app = self._again()
         await self._app.stop()
-        self._app, self.has_changed = app, True
+        self._app = app
+        await self.on_change()
         return {**change.report, **await app.guests.prepared(change.id)}
 
 
@@ -183,6 +190,7 @@ class EitherPlace(RemotePlace):
     def __init__(self, remote: Remote, folder: FolderPlace) -> None:
         super().__init__(remote)
         self._folder = folder
+        folder.on_change = lambda: remote.ask("POST", RELOAD)
 
     async def look(self, said: str, granted: tuple[str, ...]) -> Json:
         return await self._or(super().look(said, granted), lambda: self._folder.look(said, granted))
@@ -202,10 +210,7 @@ class EitherPlace(RemotePlace):
         except RhetorError as error:
             if error.code is not Code.FORBIDDEN:
                 raise
-        report = await by_hand()
-        if self._folder.has_changed:
-            await self._remote.ask("POST", "/api/v1/reload")
-        return report
+        return await by_hand()
 
     async def close(self) -> None:
         await self._folder.close()
