@@ -33,8 +33,21 @@ INSIDE = (
     "::127.0.0.1",
     "::ffff:0:127.0.0.1",
     "fec0::1",
+    "168.63.129.16",  # of clouds: Azure, Alibaba, Oracle's older one, AWS and Google
+    "::ffff:168.63.129.16",
+    "100.100.100.200",
+    "192.0.0.192",
+    "fd00:ec2::254",
+    "fd20:ce::254",
 )
-OUTSIDE = ("github.com", "8.8.8.8", "2606:4700::1111", "registry.npmjs.org", "localhost.example.com")
+OUTSIDE = (
+    "github.com",
+    "168.63.129.17",
+    "8.8.8.8",
+    "2606:4700::1111",
+    "registry.npmjs.org",
+    "localhost.example.com",
+)
 
 
 @pytest.mark.parametrize("host", INSIDE)

@@ -88,6 +88,13 @@ class TestFetching:
             ({"status": "configured"}, (), False),
             ({"base_url": LOCAL}, ("169.254.169.254",), True),
             ({"base_url": LOCAL}, ("*",), True),
+            ({"id": "openai", "base_url": "https://api.openai.com/v1"}, (), True),
+            ({"id": "openai", "base_url": "https://vllm.corp.example.com/v1"}, (), False),
+            ({"id": "vllm", "base_url": "https://vllm.corp.example.com/v1"}, (), False),
+            ({"id": "azure", "base_url": "https://mine.openai.azure.com/openai/v1"}, (), True),
+            ({"id": "azure", "base_url": "https://openai.azure.com.example.com/v1"}, (), False),
+            ({"id": "vertex", "base_url": "https://aiplatform.eu.rep.googleapis.com/v1"}, (), True),
+            ({"id": "bfl", "base_url": "https://api.us1.bfl.ai"}, (), True),
         ],
     )
     @pytest.mark.parametrize("verbatim", [False, True])
@@ -103,7 +110,7 @@ class TestFetching:
         if fetched:
             assert b"169.254" in (asked.prepare(request, "small").call.body or b"")
         else:
-            with pytest.raises(BadRequest, match=r"169\.254\.169\.254.*providers\.lab\.allowed_hosts"):
+            with pytest.raises(BadRequest, match=rf"169\.254\.169\.254.*providers\.{made.id}\.allowed_hosts"):
                 asked.prepare(request, "small")
 
 

@@ -29,7 +29,7 @@ def is_public(address: Address) -> bool:
     address = _bare(address)
     if isinstance(address, ipaddress.IPv6Address) and address not in UNICAST:
         return False  # it is reserved, or an older way to write one that is inside
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and address not in CLOUDS
 
 
 def _address(host: str) -> Address | None:
@@ -59,3 +59,8 @@ NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 UNICAST = ipaddress.IPv6Network("2000::/3")
 """All that is given to anybody, by IANA's list of the IPv6 address space, as it is in
 https://sources.debian.org/src/python-netaddr/1.3.0-1/netaddr/ip/ipv6-address-space.xml (read 2026-11-21)."""
+CLOUDS = frozenset({ipaddress.IPv4Address("168.63.129.16"), ipaddress.IPv4Address("192.0.0.192")})
+"""What looks like everybody's, and is where a cloud answers to its own machines: Azure's WireServer,
+https://learn.microsoft.com/en-us/azure/virtual-network/what-is-ip-address-168-63-129-16, and Oracle's older,
+https://docs.oracle.com/en/cloud/iaas/compute-iaas-cloud/stcsg/retrieving-instance-metadata.html (both
+read 2026-11-22). Others have link-local, private or shared addresses for that."""

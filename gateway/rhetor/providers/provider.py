@@ -13,7 +13,7 @@ from rhetor.core.capability import Capability, Feature
 from rhetor.core.errors import BadRequest, Code, RhetorError, UpstreamError
 from rhetor.core.request import Chat, Request, features_needed
 from rhetor.core.value import value
-from rhetor.providers.fetching import ANYTHING, ensure_outside, stands_inside
+from rhetor.providers.fetching import ANYTHING, ensure_outside, said_outside, stands_inside
 from rhetor.providers.spec import AuthSpec, DialectSpec, ProviderRow, QuirkSpec
 from rhetor.transport.base import Transport
 from rhetor.wire.base import PLAIN, Decoder, Follow, Outgoing, Quirks, Upstream, Wire
@@ -116,6 +116,8 @@ class Provider:
             raise BadRequest(message, Code.UNSUPPORTED, param="n")
         if verbatim:
             assert original is not None
+            if self._guarded:
+                original = said_outside(original, request.input, self.id, self._allowed_hosts)
             outgoing = upstream.retarget(original, model, self.quirks)
         else:
             outgoing = upstream.build(request, model, self.quirks)
