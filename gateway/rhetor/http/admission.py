@@ -36,6 +36,7 @@ def admit(
         BadRequest: forbidden or unauthenticated.
     """
     rules = house.gatekeeping
+    request[PRINCIPAL] = request[SESSION] = None  # looking for what is not there costs more
     _check_host(request, rules)
     _check_origin(request, rules)
     if house.passes.given and _shows_pass(request, house):

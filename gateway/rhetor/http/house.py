@@ -84,9 +84,9 @@ class House:
 
 
 HOUSE = web.AppKey("house", House)
-PRINCIPAL = web.RequestKey("principal", str)
-"""Whose token the caller showed; absent when none is asked for."""
-SESSION = web.RequestKey("session", str)
-"""The session whose agent calls; absent for everybody else."""
+PRINCIPAL: web.RequestKey[str | None] = web.RequestKey("principal")
+"""Whose token the caller showed; None when none is asked for."""
+SESSION: web.RequestKey[str | None] = web.RequestKey("session")
+"""The session whose agent calls; None for everybody else."""
 TOKEN = web.RequestKey("token", bytes)
 """The digest of that token; the caller may have shown it before, for a ticket."""

@@ -149,7 +149,7 @@ async def answer(
     Args:
         keep: gets the reply before its caller hears the ending; nothing that it does fails the reply.
     """
-    if house.closing and SESSION not in http:  # a turn that is under way may end
+    if house.closing and http.get(SESSION) is None:  # a turn that is under way may end
         raise RhetorError(CLOSING, Code.SHUTTING_DOWN)
     of_caller(http, request)
     trip, door = begin(http, house, wire, door, request, name, keep)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from rhetor import tasks
@@ -327,14 +328,15 @@ class Attempts:
         response = await self._opened(provider, prepared, progress)
         decoder = prepared.decoder()
         answer = Answer(candidate, provider, prepared, response, decoder, response.chunks(), way.continuation)
+        hear = answer.hear if self._on_progress is None else partial(self._hear, answer)
         try:
             await answer.begin()
             while True:
-                while data := await answer.read():
-                    if self._hear(answer, decoder.feed(data)):
+                while data := await (anext(answer.reader, b"") if answer.followed is None else answer.read()):
+                    if hear(decoder.feed(data)):
                         return answer
                 last = decoder.close()
-                spoken = self._hear(answer, last)
+                spoken = hear(last)
                 if last.follow is None:
                     answer.complete = True  # in one piece: nothing of it was said to anybody yet
                     return answer
@@ -367,16 +369,16 @@ class Attempts:
             raise
 
     def _hear(self, answer: Answer, chunk: Chunk) -> bool:
-        """Keep what was said, and tell at once how far it is; whether it commits the gateway to this target.
+        """As `answer.hear`, and how far the reply is gets handed on at once.
 
         Raises:
             RhetorError: the target failed before it said anything.
         """
+        assert self._on_progress is not None
         spoken = answer.hear(chunk)
-        if self._on_progress is not None:
-            for event in chunk.events:
-                if isinstance(event, events.Progress):
-                    self._on_progress(event)
+        for event in chunk.events:
+            if isinstance(event, events.Progress):
+                self._on_progress(event)
         return spoken
 
     async def _hear_out(self, answer: Answer) -> None:

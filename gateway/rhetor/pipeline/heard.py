@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rhetor.core.events import (
     Event,
+    Finished,
     MediumLink,
     MediumStarted,
     Spoken,
@@ -16,6 +17,7 @@ from rhetor.core.events import (
 )
 from rhetor.core.usage import Usage
 
+_UNCOUNTED = frozenset({Started, Finished})
 PIECES = 512  # kept apart, until they are joined: a long reply takes the room of its text
 
 
@@ -54,7 +56,7 @@ class Heard:
                     self._join()
         elif kind is UsageReport:
             self.usage = event.usage  # type: ignore[union-attr]
-        else:
+        elif self._keeps or kind not in _UNCOUNTED:
             self._add_other(event)
 
     @property

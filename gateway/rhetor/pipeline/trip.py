@@ -143,7 +143,8 @@ class Trip:
                 self._on_progress,
             )
             self._on_answer(await self._attempts.open())
-            self._heard = Heard(keeps=self._attempts.may_rescue)
+            if self._attempts.may_rescue:
+                self._heard = Heard()
             self._first_event_s = pipeline.clock.monotonic_s()
             self.verbatim = self.answer.prepared.verbatim and self.answer.decoder.has_frames
         except BaseException as error:

@@ -109,6 +109,7 @@ def said_outside(original: Original, asked: Input, provider: str, allowed: Colle
     escaped = _ESCAPED_COLON in original.body
     if not escaped and _MAYBE.search(original.body) is None:
         return original
+    ensure_outside(asked, provider, allowed)
     texts = _PROMPTS if isinstance(asked, Draw | Transcribe | Make) else _TEXTS
     _refuse(_in_json(original.fields, texts), provider, allowed)
     if type(original) is not Original:  # a form, of which all that is there twice was looked at

@@ -104,8 +104,6 @@ class Provider:
         wire = self._wire_for(request)
         if wire is None or request.capability not in self.capabilities:
             raise BadRequest(f"{self.row.name} does not offer {request.capability}", Code.UNSUPPORTED)
-        if self._guarded:
-            ensure_outside(request.input, self.id, self._allowed_hosts)
         upstream = wire.upstream.get(request.capability) or wire.upstream[Capability.CHAT]
         original = request.original
         verbatim = original is not None and original.wire == wire.name
@@ -117,9 +115,11 @@ class Provider:
         if verbatim:
             assert original is not None
             if self._guarded:
-                original = said_outside(original, request.input, self.id, self._allowed_hosts)
+                original = said_outside(original, request.input, self.row.id, self._allowed_hosts)
             outgoing = upstream.retarget(original, model, self.quirks)
         else:
+            if self._guarded:
+                ensure_outside(request.input, self.row.id, self._allowed_hosts)
             outgoing = upstream.build(request, model, self.quirks)
             if request.unsaid:
                 outgoing = replace(outgoing, dropped=(*request.unsaid, *outgoing.dropped))

@@ -33,7 +33,7 @@ async def who(http: web.Request) -> str:
 
 async def caller_of(http: web.Request) -> Caller:
     """The same with what is known beside it."""
-    if SESSION in http:  # an agent must not lead conversations in its caller's name
+    if http.get(SESSION) is not None:  # an agent must not lead conversations in its caller's name
         raise BadRequest("the key of a session is for model calls only", Code.FORBIDDEN)
     return await caller_with(http.app[HOUSE], token_of(http))
 

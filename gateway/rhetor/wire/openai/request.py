@@ -47,8 +47,8 @@ def parse_chat(body: bytes, headers: Mapping[str, str]) -> Request:
         original=Original(NAME, body, said),
         unsaid=tuple(unsaid),
         fallbacks=fields.texts(said, "fallbacks"),
-        component=fields.optional_text(said, "component") or None,
-        task=fields.optional_text(said, "task") or None,
+        component=(fields.optional_text(said, "component") or None) if "component" in said else None,
+        task=(fields.optional_text(said, "task") or None) if "task" in said else None,
         wanted=read_wanted(said),
     )
 
