@@ -17,8 +17,9 @@ from rhetor.core.events import (
 )
 from rhetor.core.usage import Usage
 
-_UNCOUNTED = frozenset({Started, Finished})
 PIECES = 512  # kept apart, until they are joined: a long reply takes the room of its text
+_UNCOUNTED = frozenset({Started, Finished})
+"""Events in which nothing is said."""
 
 
 class Heard:
